@@ -99,10 +99,10 @@ def test_no_connection_is_kept_of_a_transfer_that_was_stopped() -> None:
 
 def test_a_job_whose_downloads_fail_at_first(tmp_path: Path) -> None:
     async def story() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.faults("download:503*2", "download:cut*1")
-            await shop.drop("ep1.wav", padding_bytes=300_000)
-            await shop.until_job("it is delivered", state=State.DONE)
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.faults("download:503*2", "download:cut*1")
+            await driver.drop("ep1.wav", padding_bytes=300_000)
+            await driver.until_job("it is delivered", state=State.DONE)
             collect_if_python_does_not_release()
             assert [found for found in gc.get_objects() if isinstance(found, Transfer)] == []
 

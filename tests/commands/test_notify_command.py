@@ -19,11 +19,11 @@ from tests.support.private_mounts import dead_mount, in_own_mounts
 from tests.support.receiver import SECRET, Answer, receiving
 
 
-def shelf_with(root: Path, *entries: dict[str, Any]) -> FilledStore:
-    shelf = FilledStore(root / "shelf", notify=list(entries), license_key_file="key")
-    (shelf.config.parent / "key").write_text("a-key\n")
-    (shelf.config.parent / "key").chmod(0o600)
-    return shelf
+def filled_store_with(root: Path, *entries: dict[str, Any]) -> FilledStore:
+    filled_store = FilledStore(root / "filled_store", notify=list(entries), license_key_file="key")
+    (filled_store.config.parent / "key").write_text("a-key\n")
+    (filled_store.config.parent / "key").chmod(0o600)
+    return filled_store
 
 
 def secret_file(root: Path, text: str, name: str = "secret") -> str:
@@ -36,13 +36,13 @@ def secret_file(root: Path, text: str, name: str = "secret") -> str:
 @pytest.mark.parametrize("kind", list(EventKind))
 def test_a_sample_of_every_event_goes_through_every_entry(tmp_path: Path, kind: EventKind) -> None:
     with receiving(is_signed=True) as hook, receiving() as phone:
-        shelf = shelf_with(
+        filled_store = filled_store_with(
             tmp_path,
             {"name": "hook", "webhook": hook.url, "secret_file": secret_file(tmp_path, SECRET), "on": "done"},
             {"name": "phone", "url": f"json://127.0.0.1:{phone.port}/"},
             {"name": "program", "command": ["/bin/true"]},
         )
-        code, out, complaints = shelf.call("notify", "--test", str(kind))
+        code, out, complaints = filled_store.call("notify", "--test", str(kind))
         assert (code, complaints) == (0, "")
         rows = [line.split(None, 2) for line in out.splitlines()[-3:]]
         assert rows == [
@@ -57,7 +57,7 @@ def test_a_sample_of_every_event_goes_through_every_entry(tmp_path: Path, kind: 
 
 def test_each_entry_says_what_it_answered_and_which_line_failed(tmp_path: Path) -> None:
     with receiving(lambda _: Answer(403)) as hook:
-        shelf = shelf_with(
+        filled_store = filled_store_with(
             tmp_path,
             {"name": "hook", "webhook": hook.url, "on": "done"},
             {"name": "works", "command": ["/bin/true"]},
@@ -66,8 +66,8 @@ def test_each_entry_says_what_it_answered_and_which_line_failed(tmp_path: Path) 
             {"name": "program", "command": ["/bin/false"]},
             {"name": "address", "url_file": "/no/such/url-9f8e"},
         )
-        code, out, _ = shelf.call("notify", "--test", "--json")
-        shown = shelf.call("notify", "--test")[1]
+        code, out, _ = filled_store.call("notify", "--test", "--json")
+        shown = filled_store.call("notify", "--test")[1]
     answers = json.loads(out)
     assert code == 1
     assert [(said["key"], said["entry"], said["event"], said["ok"], said["answer"]) for said in answers] == [
@@ -90,7 +90,7 @@ def test_each_entry_says_what_it_answered_and_which_line_failed(tmp_path: Path) 
             "its url_file cannot be read: No such file or directory",
         ),
     ]
-    text = shelf.config.read_text().splitlines()
+    text = filled_store.config.read_text().splitlines()
     for said in answers:
         assert text[said["line"] - 1].strip().removeprefix("- ").startswith(said["key"].rpartition(".")[2])
         place = f"line {said['line']}  {said['key']}: {said['answer']}"
@@ -100,9 +100,9 @@ def test_each_entry_says_what_it_answered_and_which_line_failed(tmp_path: Path) 
 
 def test_what_it_cannot_do(tmp_path: Path) -> None:
     assert "has no entry under `notify`" in FilledStore(tmp_path / "a").complained("notify", "--test")
-    shelf = shelf_with(tmp_path, {"name": "program", "command": ["/bin/true"]})
-    assert 'unknown event "job.dnoe"' in shelf.complained("notify", "--test", "job.dnoe")
-    assert "`lalald notify --test` sends a sample" in shelf.complained("notify")
+    filled_store = filled_store_with(tmp_path, {"name": "program", "command": ["/bin/true"]})
+    assert 'unknown event "job.dnoe"' in filled_store.complained("notify", "--test", "job.dnoe")
+    assert "`lalald notify --test` sends a sample" in filled_store.complained("notify")
 
 
 def test_check_config_names_what_cannot_work_with_its_line(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_check_config_names_what_cannot_work_with_its_line(tmp_path: Path) -> No
     program.chmod(0o777)
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo, 0o600)
-    shelf = shelf_with(
+    filled_store = filled_store_with(
         tmp_path,
         {"name": "a", "command": [str(program)]},
         {"name": "b", "command": ["/no/such/program"]},
@@ -125,9 +125,9 @@ def test_check_config_names_what_cannot_work_with_its_line(tmp_path: Path) -> No
         {"name": "i", "webhook": "https://example.org/", "secret_file": str(hooks)},
         {"name": "f", "url_file": secret_file(tmp_path, "nonsense://secret-9f8e", "url")},
     )
-    code, out, _ = shelf.call("check-config", "--json")
+    code, out, _ = filled_store.call("check-config", "--json")
     errors = {error["key"]: (error["line"], error["message"]) for error in json.loads(out)["errors"]}
-    text = shelf.config.read_text().splitlines()
+    text = filled_store.config.read_text().splitlines()
     assert code == 2
     assert {key: message for key, (_, message) in errors.items()} == {
         "notify[0].command": f"{program} can be written by other users; `chmod go-w` keeps it to its owner",
@@ -149,12 +149,12 @@ def test_check_config_warns_of_secrets_that_all_can_read_and_summarizes_entries(
     readable = tmp_path / "readable"
     readable.write_text(SECRET)
     readable.chmod(0o644)
-    shelf = shelf_with(
+    filled_store = filled_store_with(
         tmp_path,
         {"name": "hook", "webhook": "https://example.org/token-9f8e", "secret_file": str(readable)},
         {"name": "program", "command": ["/bin/true"]},
     )
-    said = shelf.said("check-config")
+    said = filled_store.said("check-config")
     assert "every user of this machine can read this file; `chmod 600` keeps it to one" in " ".join(said.split())
     assert "hook: a webhook" in said
     assert "program: a command" in said
@@ -163,7 +163,7 @@ def test_check_config_warns_of_secrets_that_all_can_read_and_summarizes_entries(
 
 def test_without_apprise_the_line_that_installs_it_is_reported(tmp_path: Path) -> None:
     """In a Python whose packages are the same but for this one."""
-    shelf = shelf_with(
+    filled_store = filled_store_with(
         tmp_path, {"name": "phone", "url": "ntfy://example.org/x"}, {"name": "program", "command": ["/bin/true"]}
     )
     without = (
@@ -176,7 +176,7 @@ def test_without_apprise_the_line_that_installs_it_is_reported(tmp_path: Path) -
     folder = tmp_path / "site"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(without)
-    answer = shelf.run("check-config", "--json", PYTHONPATH=f"{folder}:{os.getcwd()}")
+    answer = filled_store.run("check-config", "--json", PYTHONPATH=f"{folder}:{os.getcwd()}")
     (error,) = json.loads(answer.stdout)["errors"]
     assert (error["key"], error["message"]) == (
         "notify[0].url",
@@ -191,19 +191,19 @@ def test_files_on_a_dead_share_are_errors_of_their_lines(tmp_path: Path) -> None
     def story() -> None:
         share = tmp_path / "share"
         share.mkdir()
-        shelf = shelf_with(
+        filled_store = filled_store_with(
             tmp_path,
             {"name": "a", "url_file": str(share / "url")},
             {"name": "b", "webhook": "https://example.org/", "secret_file": str(share / "secret")},
             {"name": "c", "command": [str(share / "hook.sh")]},
         )
-        settings = yaml.safe_load(shelf.config.read_text())
+        settings = yaml.safe_load(filled_store.config.read_text())
         settings["license_key_file"] = str(share / "key")
         settings["web"] = {"listen": "127.0.0.1:8910", "password_file": str(share / "password")}
         settings["inboxes"][0]["outbox"] = str(share)
-        shelf.config.write_text(yaml.safe_dump(settings))
+        filled_store.config.write_text(yaml.safe_dump(settings))
         with dead_mount(share):
-            examined = examine(shelf.config, {})
+            examined = examine(filled_store.config, {})
             check_surroundings(examined, {}, BoundedCalls(0.2))
             diagnostics = examined.diagnostics
         errors = {error["key"]: error["message"] for error in diagnostics.facts(diagnostics.errors)}
@@ -225,26 +225,26 @@ def test_files_on_a_dead_share_are_errors_of_their_lines(tmp_path: Path) -> None
 
 
 def test_status_says_which_entry_fails_and_what_was_never_sent(tmp_path: Path) -> None:
-    shelf = shelf_with(
+    filled_store = filled_store_with(
         tmp_path, {"name": "phone", "command": ["/bin/true"]}, {"name": "hook", "webhook": "http://127.0.0.1:9/"}
     )
-    shelf.fill()
-    with shelf.store() as store:
+    filled_store.fill()
+    with filled_store.store() as store:
         store.event_queue.configure({"hook": EVERYTHING, "phone": EVERYTHING}, page=False)
         store.connection.execute("UPDATE jobs SET state = 'done', stage = 'done' WHERE state IN ('failed', 'held')")
         store.event_queue.advance("phone", 0, sent_at=NOW)  # it ran
         store.event_queue.note_trouble("phone", "exit code 3", NOW)
-    with answering(shelf.state):
-        assert shelf.call("status")[0] == 1
-        facts = json.loads(shelf.call("status", "--json")[1])
+    with answering(filled_store.state):
+        assert filled_store.call("status")[0] == 1
+        facts = json.loads(filled_store.call("status", "--json")[1])
         output = facts["notify"][1]
         assert (output["name"], output["trouble"], output["since"]) == ("phone", "exit code 3", "2027-01-15T08:00:00Z")
         assert set(output) == {"name", "trouble", "since", "sent_at", "dropped", "dropped_at", "dropped_reason"}
-        with shelf.store() as store:
+        with filled_store.store() as store:
             store.event_queue.advance("phone", 0, sent_at=NOW + HOUR)
             store.event_queue.count_dropped("hook", 3, "it answered 410", NOW + DAY)
-        items = json.loads(shelf.call("status", "--json")[1])["needs_attention"]
+        items = json.loads(filled_store.call("status", "--json")[1])["needs_attention"]
         assert [(item["code"], item["subject"]) for item in items] == [("notify_dropped", "hook")]
-        with shelf.store() as store:
+        with filled_store.store() as store:
             store.event_queue.advance("hook", 0, sent_at=NOW + 2 * DAY)
-        assert shelf.call("status")[0] == 0
+        assert filled_store.call("status")[0] == 0

@@ -121,18 +121,20 @@ def test_files_with_any_time_are_processed_and_recognized(tmp_path: Path) -> Non
 def test_inode_numbers_beyond_63_bits_are_numbers_like_others(tmp_path: Path) -> None:
     async def scenario() -> None:
         with Share(tmp_path / "inbox", inodes_from=2**63 + 2**62) as share:
-            async with WorkerDriver(tmp_path) as shop:
-                shop.sandbox.faults("upload:422*1")
-                await shop.drop("fails.wav")
-                (failed,) = await shop.rest()
+            async with WorkerDriver(tmp_path) as driver:
+                driver.sandbox.faults("upload:422*1")
+                await driver.drop("fails.wav")
+                (failed,) = await driver.rest()
                 assert (share.folder / "failed/fails.wav").stat().st_ino - 2**64 == failed.inode
                 (share.folder / "failed/fails.wav").rename(share.folder / "again.wav")
                 settling = Settling(str(share.folder), 0.0, leases_reliable=False, unreliable_seconds=0.0)
                 (finished,) = settling.inspect(["again.wav"], 0.0).ready
-                (known,) = await shop.store.run(lambda store: store.possible_returns(str(share.folder), finished.size))
+                (known,) = await driver.store.run(
+                    lambda store: store.possible_returns(str(share.folder), finished.size)
+                )
                 assert (known.inode, known.mtime_ns) == (finished.inode, finished.mtime_ns)
-                await shop.drop("good.wav")
-                job = await shop.until_job("it is done", 2, state=State.DONE)
+                await driver.drop("good.wav")
+                job = await driver.until_job("it is done", 2, state=State.DONE)
                 assert job.moved_to == str(share.folder / "done/good.wav")
                 assert job.warning is None
 

@@ -25,7 +25,7 @@ from lalald.store.database import FILE_NAME
 from lalald.store.request_writer import Requests
 from lalald.store.schema.migrations import bring_to
 from tests.conftest import MakeHome
-from tests.jobs.test_transitions import HANDLING, NOW, job_with, task
+from tests.jobs.test_transitions import NOW, SETTINGS, job_with, task
 from tests.support.filled_store import FilledStore
 from tests.support.running import until, write_wav
 from tests.support.worker_driver import WorkerDriver, run
@@ -163,19 +163,19 @@ def test_what_was_shown_survives_the_store() -> None:
 
 def test_a_file_that_is_longer_than_shown_is_held_again_with_both_figures(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, minutes=Minutes(per_file=0.5)) as shop:
-            await shop.drop("a.wav", seconds=180.0)
-            held = await shop.until_job("it is too dear", hold_source=HoldSource.PER_FILE)
+        async with WorkerDriver(tmp_path, minutes=Minutes(per_file=0.5)) as driver:
+            await driver.drop("a.wav", seconds=180.0)
+            held = await driver.until_job("it is too dear", hold_source=HoldSource.PER_FILE)
             # a header that says 1 minute; the service will hear 3
-            await shop.store.run(lambda store: store.save(held, replace(held, duration=60.0)))
-            job = await shop.job()
-            await shop.leave_release(job, 1.0)
-            held = await shop.until_job("three times the price", hold_source=HoldSource.PRICE)
+            await driver.store.run(lambda store: store.save(held, replace(held, duration=60.0)))
+            job = await driver.job()
+            await driver.leave_release(job, 1.0)
+            held = await driver.until_job("three times the price", hold_source=HoldSource.PRICE)
             assert "needs 3.0 minutes, but was released for 1.0" in (held.hold_reason or "")
-            assert shop.charges().total() == 0
-            await shop.ask(Request.RELEASE, 1)
-            await shop.until_job("the new price is agreed to", state=State.DONE)
-            assert shop.charges().total() == 1
+            assert driver.charges().total() == 0
+            await driver.ask(Request.RELEASE, 1)
+            await driver.until_job("the new price is agreed to", state=State.DONE)
+            assert driver.charges().total() == 1
 
     run(scenario())
 
@@ -194,14 +194,14 @@ def test_a_release_does_nothing_where_the_job_is_not_what_was_shown(
     tmp_path: Path, shown: dict[str, Any], minutes: float
 ) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, minutes=Minutes(per_file=0.05, per_day=0.05)) as shop:
-            await shop.drop("a.wav", seconds=72.0)
-            held = await shop.until_job("too dear", hold_source=HoldSource.PER_FILE)
-            await shop.leave_release(replace(held, **shown), minutes)
-            await shop.until(lambda: shop.journal.of("release.refused"), "it is said")
-            after = await shop.until_job("the request is answered", request=None)
+        async with WorkerDriver(tmp_path, minutes=Minutes(per_file=0.05, per_day=0.05)) as driver:
+            await driver.drop("a.wav", seconds=72.0)
+            held = await driver.until_job("too dear", hold_source=HoldSource.PER_FILE)
+            await driver.leave_release(replace(held, **shown), minutes)
+            await driver.until(lambda: driver.journal.of("release.refused"), "it is said")
+            after = await driver.until_job("the request is answered", request=None)
             assert (after.state, after.per_file_waived, after.duplicate_accepted) == (State.HELD, False, False)
-            assert shop.charges().total() == 0
+            assert driver.charges().total() == 0
 
     run(scenario())
 
@@ -343,7 +343,7 @@ def old_database(root: Path) -> sqlite3.Connection:
     """As the version wrote it that had one flag."""
     connection = sqlite3.connect(root / FILE_NAME, isolation_level=None)
     bring_to(connection, 0, 5)
-    connection.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (HANDLING.to_json(),))
+    connection.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (SETTINGS.to_json(),))
     return connection
 
 
@@ -408,9 +408,9 @@ def test_a_release_that_an_older_version_left_pays_nothing_unseen(tmp_path: Path
     connection.close()
 
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            (refused,) = await shop.until(lambda: shop.journal.of("release.refused"), "it is said")
+        async with WorkerDriver(tmp_path) as driver:
+            (refused,) = await driver.until(lambda: driver.journal.of("release.refused"), "it is said")
             assert "names no price" in refused["reason"]
-            assert (await shop.job()).state is State.HELD
+            assert (await driver.job()).state is State.HELD
 
     run(scenario())

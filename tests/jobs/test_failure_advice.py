@@ -24,14 +24,14 @@ from lalald.stages.upload import MAX_UPLOAD_BYTES
 from lalald.store import Store
 from lalald.store.database import FILE_NAME
 from lalald.store.schema.migrations import APPLICATION_ID, MIGRATIONS, bring_to
-from tests.jobs.test_transitions import HANDLING
+from tests.jobs.test_transitions import SETTINGS
 from tests.support.worker_driver import WorkerDriver, run
 
 
 def job(kind: FailureKind | None = None, **task: Any) -> Job:
     tasks = (Task(1, None, "demuser", {}, **task),)
     return Job(
-        id=7, revision=1, inbox="/in", path="a.mp3", size=1, mtime_ns=1, inode=1, rule="r", settings=HANDLING, created_at=1.0,
+        id=7, revision=1, inbox="/in", path="a.mp3", size=1, mtime_ns=1, inode=1, rule="r", settings=SETTINGS, created_at=1.0,
         updated_at=1.0, state=State.FAILED, error="why", failure_kind=kind, tasks=tasks,
     )  # fmt: skip
 
@@ -92,7 +92,7 @@ def test_tasks_that_failed_for_different_reasons_get_the_advice_of_each() -> Non
 
 def test_a_job_of_an_earlier_version_gets_general_advice() -> None:
     assert what_to_do(job()).startswith("Drag the file back into /in, or run `lalald retry 7`.")
-    kept = replace(HANDLING, on_failure="keep")
+    kept = replace(SETTINGS, on_failure="keep")
     assert what_to_do(replace(job(), settings=kept)).startswith("Run `lalald retry 7`.")
 
 
@@ -125,17 +125,17 @@ def test_the_note_advises_by_what_the_service_answered(name: str, tmp_path: Path
     fault, kind = FAULTS[name]
 
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.faults(fault)
-            await shop.drop("ep1.wav")
-            (failed,) = await shop.rest()
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.faults(fault)
+            await driver.drop("ep1.wav")
+            (failed,) = await driver.rest()
             assert (failed.state, kinds_of(failed)) == (State.FAILED, (kind,)), failed.error
-            note = (shop.inbox / "failed" / "ep1.wav.error.txt").read_text()
+            note = (driver.inbox / "failed" / "ep1.wav.error.txt").read_text()
             assert ADVICE[kind].words.format(id=1) in note
             assert ("lalald retry" in note) == (ADVICE[kind].retry is not Retry.USELESS)
-            shop.sandbox.faults()
-            await shop.ask(Request.RETRY, 1)
-            done = await shop.until_job("it is done", state=State.DONE)
+            driver.sandbox.faults()
+            await driver.ask(Request.RETRY, 1)
+            done = await driver.until_job("it is done", state=State.DONE)
             assert (done.failure_kind, [task.error_code for task in done.tasks]) == (None, [None])
 
     run(scenario())
@@ -143,12 +143,12 @@ def test_the_note_advises_by_what_the_service_answered(name: str, tmp_path: Path
 
 def test_a_file_that_is_too_large_is_never_sent(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            path = shop.inbox / "huge.wav"
+        async with WorkerDriver(tmp_path) as driver:
+            path = driver.inbox / "huge.wav"
             path.touch()
             os.truncate(path, MAX_UPLOAD_BYTES + 1)
-            await shop.take("huge.wav")
-            (failed,) = await shop.rest()
+            await driver.take("huge.wav")
+            (failed,) = await driver.rest()
             assert failed.failure_kind is FailureKind.TOO_LARGE
             assert "Trying this file again will not help." in what_to_do(failed)
 
@@ -162,7 +162,7 @@ def test_failed_jobs_of_the_version_before_are_kept(tmp_path: Path) -> None:
     with closing(sqlite3.connect(state / FILE_NAME, isolation_level=None)) as old:
         old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         bring_to(old, 0, version)
-        old.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (HANDLING.to_json(),))
+        old.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (SETTINGS.to_json(),))
         columns = "id, inbox, path, size, mtime_ns, inode, rule, handling, stage, state, recipe, created_at, updated_at, error"
         for job_id, error in ((1, "internal: KeyError"), (2, "the service refused it")):
             old.execute(

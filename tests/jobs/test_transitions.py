@@ -19,7 +19,7 @@ from lalald.jobs.outcomes import Advance, Discarded, Failed, Held, Outcome, Retr
 from lalald.jobs.states import MOVES, Hold, Stage, State, TaskFailure
 from lalald.jobs.task import Task, Track
 
-HANDLING = JobSettings(
+SETTINGS = JobSettings(
     outbox="/out",
     output="{dir}/{name}/{label}.{ext}",
     on_conflict="rename",
@@ -38,7 +38,7 @@ NOW = 1_000_000.0
 
 def job_with(*tasks: Task, stage: Stage = Stage.UPLOAD, **facts: object) -> Job:
     job = Job(
-        id=1, revision=0, inbox="/in", path="a.wav", size=10, mtime_ns=1, inode=1, rule="r", settings=HANDLING,
+        id=1, revision=0, inbox="/in", path="a.wav", size=10, mtime_ns=1, inode=1, rule="r", settings=SETTINGS,
         created_at=NOW, updated_at=NOW, stage=stage, tasks=tasks,
     )  # fmt: skip
     return replace(job, **facts)  # type: ignore[arg-type] # the facts are the fields' own

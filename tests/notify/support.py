@@ -57,8 +57,8 @@ class Desk:
     """A state folder with an entry called `phone` that reads its events."""
 
     def __init__(self, root: Path) -> None:
-        self.shelf = FilledStore(root)
-        self.store = Store.open(self.shelf.state)
+        self.filled_store = FilledStore(root)
+        self.store = Store.open(self.filled_store.state)
         self.clock = HandClock()
         self.log = Notes()
         self.store.event_queue.configure({"phone": EVERYTHING}, page=False)
@@ -78,7 +78,7 @@ class Desk:
     def reopen(self) -> None:
         """As after a kill: what is committed is all there is."""
         self.store.close()
-        self.store = Store.open(self.shelf.state)
+        self.store = Store.open(self.filled_store.state)
 
     def close(self) -> None:
         self.store.close()
@@ -99,7 +99,7 @@ class Desk:
         """Jobs for these files, each failed."""
         self.store.connection.execute("BEGIN")
         for name in names:
-            job = self.shelf.take(self.store, name, self.clock.now())
+            job = self.filled_store.take(self.store, name, self.clock.now())
             self.store.save(
                 job, replace(job, state=State.FAILED, error=error, failure_kind=kind, updated_at=self.clock.now())
             )
@@ -107,7 +107,7 @@ class Desk:
 
     def finish(self, *names: str) -> None:
         for name in names:
-            job = self.shelf.take(self.store, name, self.clock.now())
+            job = self.filled_store.take(self.store, name, self.clock.now())
             now = self.clock.now()
             self.store.save(job, replace(job, stage=Stage.DONE, state=State.DONE, finished_at=now, updated_at=now))
 

@@ -26,10 +26,10 @@ def named(root: Path, job_id: int) -> Job:
 
 def test_sets_that_overwrite_each_other_are_never_mixed(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
+        async with WorkerDriver(tmp_path) as driver:
             for first in range(1, 40, 4):
                 jobs = [named(tmp_path, job_id) for job_id in range(first, first + 4)]
-                await asyncio.gather(*(download(job, shop.context) for job in jobs))
+                await asyncio.gather(*(download(job, driver.context) for job in jobs))
                 found = visible(tmp_path / "outbox")
                 assert (len(found), len(set(found.values()))) == (len(LABELS), 1)
 
@@ -47,32 +47,32 @@ def test_a_file_whose_results_would_be_skipped_is_not_uploaded(tmp_path: Path, p
     ending = presets.get("encoder_format", "wav")
 
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, asked=[("stem_separator", presets)], on_conflict="skip") as shop:
-            put(shop.outbox / "Ep1", f"vocals.{ending}", f"no_vocals.{ending}")
-            put(shop.outbox / "ep2", f"vocals.{ending}")
-            await shop.drop("ep1.wav", "ep2.wav")
-            skipped, carried = await shop.rest()
+        async with WorkerDriver(tmp_path, asked=[("stem_separator", presets)], on_conflict="skip") as driver:
+            put(driver.outbox / "Ep1", f"vocals.{ending}", f"no_vocals.{ending}")
+            put(driver.outbox / "ep2", f"vocals.{ending}")
+            await driver.drop("ep1.wav", "ep2.wav")
+            skipped, carried = await driver.rest()
             assert [skipped.state, carried.state] == [State.DONE, State.DONE]
             assert "nothing was split or charged" in (skipped.warning or "")
             assert "not delivered" in (carried.warning or "")
-            assert "job.skipped" in shop.journal.loud()
-            assert (shop.charges().total(), shop.counts()["upload"], skipped.minutes) == (1, 1, 0.0)
-            assert tree(shop.inbox) == ["done/ep1.wav", "done/ep2.wav"]
+            assert "job.skipped" in driver.journal.loud()
+            assert (driver.charges().total(), driver.counts()["upload"], skipped.minutes) == (1, 1, 0.0)
+            assert tree(driver.inbox) == ["done/ep1.wav", "done/ep2.wav"]
 
     run(scenario())
 
 
 def test_results_that_exist_after_the_upload_are_not_paid(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, on_conflict="skip") as shop:
+        async with WorkerDriver(tmp_path, on_conflict="skip") as driver:
             away = tmp_path / "away"
-            shop.outbox.rename(away)
-            await shop.drop("ep1.wav")
-            await shop.until_job("it waits for its outbox", state=State.HELD, hold=Hold.MOUNT, stage=Stage.SPLIT)
+            driver.outbox.rename(away)
+            await driver.drop("ep1.wav")
+            await driver.until_job("it waits for its outbox", state=State.HELD, hold=Hold.MOUNT, stage=Stage.SPLIT)
             put(away / "ep1", "vocals.wav", "no_vocals.wav")
-            away.rename(shop.outbox)
-            job = await shop.until_job("it ends", state=State.DONE)
+            away.rename(driver.outbox)
+            job = await driver.until_job("it ends", state=State.DONE)
             assert "nothing was split or charged" in (job.warning or "")
-            assert (shop.charges().total(), shop.counts()["delete"]) == (0, 1)
+            assert (driver.charges().total(), driver.counts()["delete"]) == (0, 1)
 
     run(scenario())

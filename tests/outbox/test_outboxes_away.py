@@ -47,90 +47,90 @@ def swap_back(outbox: Path, aside: Path) -> None:
     aside.rename(outbox)
 
 
-async def held_for_the_mount(shop: WorkerDriver) -> Job:
-    job = await shop.until_job("it is held", state=State.HELD)
+async def held_for_the_mount(driver: WorkerDriver) -> Job:
+    job = await driver.until_job("it is held", state=State.HELD)
     assert job.hold is Hold.MOUNT
     return job
 
 
-async def at_download(shop: WorkerDriver) -> Job:
+async def at_download(driver: WorkerDriver) -> Job:
     """A job whose task has ended on the service, with the worker stopped before its tracks are fetched."""
-    shop.sandbox.faults("download:503*0")
-    await shop.drop("ep1.wav")
-    job = await shop.until_job("its tracks are owed", stage=Stage.DOWNLOAD)
-    await shop.end()
-    shop.sandbox.faults()
+    driver.sandbox.faults("download:503*0")
+    await driver.drop("ep1.wav")
+    job = await driver.until_job("its tracks are owed", stage=Stage.DOWNLOAD)
+    await driver.end()
+    driver.sandbox.faults()
     return job
 
 
 def test_nothing_is_charged_while_the_outbox_is_another_folder(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            await shop.drop("first.wav")
-            await shop.rest()
-            aside = swap_away(shop.outbox)
-            await shop.drop("ep1.wav")
-            job = await shop.until_job("it is held", 2, state=State.HELD)
+        async with WorkerDriver(tmp_path) as driver:
+            await driver.drop("first.wav")
+            await driver.rest()
+            aside = swap_away(driver.outbox)
+            await driver.drop("ep1.wav")
+            job = await driver.until_job("it is held", 2, state=State.HELD)
             assert (job.hold, job.stage, job.paid) == (Hold.MOUNT, Stage.SPLIT, False)
             assert "its marker .lalald is missing" in (job.hold_reason or "")
-            assert f"lalald release {shop.outbox}" in (job.hold_reason or "")
-            assert everything(shop.outbox) == []
-            assert len(shop.charges()) == 1
-            swap_back(shop.outbox, aside)
-            await shop.until_job("it resumes automatically", 2, state=State.DONE)
-            assert shop.seen() == ["ep1/no_vocals.wav", "ep1/vocals.wav", "first/no_vocals.wav", "first/vocals.wav"]
-            assert [facts["folder"] for facts in shop.journal.of("folder.unavailable")] == [str(shop.outbox)]
-            assert len(shop.journal.of("folder.available")) == 1
+            assert f"lalald release {driver.outbox}" in (job.hold_reason or "")
+            assert everything(driver.outbox) == []
+            assert len(driver.charges()) == 1
+            swap_back(driver.outbox, aside)
+            await driver.until_job("it resumes automatically", 2, state=State.DONE)
+            assert driver.seen() == ["ep1/no_vocals.wav", "ep1/vocals.wav", "first/no_vocals.wav", "first/vocals.wav"]
+            assert [facts["folder"] for facts in driver.journal.of("folder.unavailable")] == [str(driver.outbox)]
+            assert len(driver.journal.of("folder.available")) == 1
 
     run(scenario())
 
 
 def test_paid_results_wait_for_their_outbox_through_a_restart(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            await at_download(shop)
-            aside = swap_away(shop.outbox)
-            await shop.begin()
-            job = await held_for_the_mount(shop)
+        async with WorkerDriver(tmp_path) as driver:
+            await at_download(driver)
+            aside = swap_away(driver.outbox)
+            await driver.begin()
+            job = await held_for_the_mount(driver)
             assert job.stage is Stage.DOWNLOAD
-            assert everything(shop.outbox) == []
-            swap_back(shop.outbox, aside)
-            await shop.until_job("it resumes automatically", state=State.DONE)
-            assert shop.seen() == RESULTS
-            assert len(shop.charges()) == 1
+            assert everything(driver.outbox) == []
+            swap_back(driver.outbox, aside)
+            await driver.until_job("it resumes automatically", state=State.DONE)
+            assert driver.seen() == RESULTS
+            assert len(driver.charges()) == 1
 
     run(scenario())
 
 
 def test_a_new_outbox_is_used_once_it_is_accepted(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            await at_download(shop)
-            aside = swap_away(shop.outbox)
-            await shop.begin()
-            await held_for_the_mount(shop)
-            assert await shop.context.folders.accept(str(shop.outbox))
-            shop.worker.holds.probe_folders_now()
-            await shop.until_job("it resumes", state=State.DONE)
-            assert shop.seen() == RESULTS
-            assert read_marker(str(shop.outbox)) != read_marker(str(aside))
-            await shop.end()
-            await shop.begin()
-            await shop.context.folders.check(str(shop.outbox))  # known after a restart, too
+        async with WorkerDriver(tmp_path) as driver:
+            await at_download(driver)
+            aside = swap_away(driver.outbox)
+            await driver.begin()
+            await held_for_the_mount(driver)
+            assert await driver.context.folders.accept(str(driver.outbox))
+            driver.worker.holds.probe_folders_now()
+            await driver.until_job("it resumes", state=State.DONE)
+            assert driver.seen() == RESULTS
+            assert read_marker(str(driver.outbox)) != read_marker(str(aside))
+            await driver.end()
+            await driver.begin()
+            await driver.context.folders.check(str(driver.outbox))  # known after a restart, too
 
     run(scenario())
 
 
 def test_a_marker_deleted_by_a_reader_of_the_outbox_is_written_again(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            await shop.context.folders.check(str(shop.outbox))
-            before = read_marker(str(shop.outbox))
-            (shop.outbox / MARKER_NAME).unlink()
-            await shop.drop("ep1.wav")
-            await shop.until_job("it is delivered", state=State.DONE)
-            assert read_marker(str(shop.outbox)) == before
-            assert shop.journal.of("folder.unavailable") == []
+        async with WorkerDriver(tmp_path) as driver:
+            await driver.context.folders.check(str(driver.outbox))
+            before = read_marker(str(driver.outbox))
+            (driver.outbox / MARKER_NAME).unlink()
+            await driver.drop("ep1.wav")
+            await driver.until_job("it is delivered", state=State.DONE)
+            assert read_marker(str(driver.outbox)) == before
+            assert driver.journal.of("folder.unavailable") == []
 
     run(scenario())
 
@@ -233,15 +233,15 @@ def test_release_accepts_a_new_outbox(sandbox: Sandbox, make_home: MakeHome) -> 
 
 def test_a_real_unmount_is_waited_for(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            await asyncio.to_thread(mount, "mount", "-t", "tmpfs", "-o", "size=4m", "none", str(shop.outbox))
+        async with WorkerDriver(tmp_path) as driver:
+            await asyncio.to_thread(mount, "mount", "-t", "tmpfs", "-o", "size=4m", "none", str(driver.outbox))
             try:
-                await shop.context.folders.check(str(shop.outbox))
+                await driver.context.folders.check(str(driver.outbox))
             finally:
-                await asyncio.to_thread(mount, "umount", str(shop.outbox))
-            await shop.drop("ep1.wav")
-            await held_for_the_mount(shop)
-            assert everything(shop.outbox) == []
+                await asyncio.to_thread(mount, "umount", str(driver.outbox))
+            await driver.drop("ep1.wav")
+            await held_for_the_mount(driver)
+            assert everything(driver.outbox) == []
 
     run(scenario())
 

@@ -56,20 +56,20 @@ NO_SIZES = (-1, "many", None, 10**400)
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: str(size)[:20])
 def test_a_declared_size_is_a_hint(size: Any, framing: Script, tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS, manifest=True) as shop:
-            shop.sandbox.faults(check_says(kind="label", track={"url": server.url, "size": size}, only="vocals"))
-            await shop.drop("ep1.wav")
-            (job,) = await shop.rest()
+        async with WorkerDriver(tmp_path, options=OPTIONS, manifest=True) as driver:
+            driver.sandbox.faults(check_says(kind="label", track={"url": server.url, "size": size}, only="vocals"))
+            await driver.drop("ep1.wav")
+            (job,) = await driver.rest()
             assert job.state is State.DONE
-            assert (shop.outbox / "ep1" / "vocals.wav").read_bytes() == TRACK
+            assert (driver.outbox / "ep1" / "vocals.wav").read_bytes() == TRACK
             differs = size not in (*NO_SIZES, len(TRACK), f"{len(TRACK)}")
             describe_error = f"declared {size:,} bytes for the track vocals, {len(TRACK)} arrived" if differs else None
             _is_warned(job, describe_error)
-            manifest = json.loads((shop.outbox / "ep1" / "lalald.json").read_text())
+            manifest = json.loads((driver.outbox / "ep1" / "lalald.json").read_text())
             assert manifest["warnings"] == ([warning_of(job)] if differs else [])
-            assert shop.counts().get("delete", 0) == (0 if differs else 1), "a doubtful source is left to expire"
+            assert driver.counts().get("delete", 0) == (0 if differs else 1), "a doubtful source is left to expire"
             assert server.connections <= 2, "it is not fetched again and again"
-            assert shop.charges().total() == 1
+            assert driver.charges().total() == 1
 
     with RawServer(framing) as server:
         run(scenario(server))
@@ -82,27 +82,27 @@ def _is_warned(job: Job, words: str | None) -> None:
 
 def test_a_size_corrected_by_the_second_check_gives_no_warning(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
-            shop.sandbox.faults({"operation": "check", "kind": "size", "count": 1, "only": "vocals"})
-            await shop.drop("ep1.wav")
-            (job,) = await shop.rest()
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
+            driver.sandbox.faults({"operation": "check", "kind": "size", "count": 1, "only": "vocals"})
+            await driver.drop("ep1.wav")
+            (job,) = await driver.rest()
             assert (job.state, warning_of(job)) == (State.DONE, None)
-            assert shop.counts()["download"] == 3, "the first, its sister, and its last byte once more"
-            assert shop.counts()["delete"] == 1
+            assert driver.counts()["download"] == 3, "the first, its sister, and its last byte once more"
+            assert driver.counts()["delete"] == 1
 
     run(scenario())
 
 
 def test_without_length_and_chunks_a_track_needs_its_declared_size(tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
             said = {"url": server.url, "size": len(TRACK) + 1}
-            shop.sandbox.faults(check_says(kind="label", track=said, only="vocals"))
-            await shop.drop("ep1.wav")
-            await shop.until(lambda: server.connections > 3, "it is tried, with pauses")
-            assert not (shop.outbox / "ep1").exists()
-            shop.sandbox.faults(check_says(kind="label", track={**said, "size": len(TRACK)}, only="vocals"))
-            (job,) = await shop.rest()
+            driver.sandbox.faults(check_says(kind="label", track=said, only="vocals"))
+            await driver.drop("ep1.wav")
+            await driver.until(lambda: server.connections > 3, "it is tried, with pauses")
+            assert not (driver.outbox / "ep1").exists()
+            driver.sandbox.faults(check_says(kind="label", track={**said, "size": len(TRACK)}, only="vocals"))
+            (job,) = await driver.rest()
             assert (job.state, warning_of(job)) == (State.DONE, None)
 
     with RawServer(by_its_end) as server:
@@ -125,115 +125,115 @@ def test_without_length_and_chunks_a_track_needs_its_declared_size(tmp_path: Pat
 )
 def test_available_tracks_are_delivered_first_and_a_missing_one_when_it_comes(fault: Any, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS, manifest=True) as shop:
-            shop.sandbox.faults(check_says(**fault, only="no_vocals"))
-            await shop.drop("ep1.wav")
-            waiting = await _incomplete(shop)
-            assert shop.seen() == [], "the rest may come in a moment"
+        async with WorkerDriver(tmp_path, options=OPTIONS, manifest=True) as driver:
+            driver.sandbox.faults(check_says(**fault, only="no_vocals"))
+            await driver.drop("ep1.wav")
+            waiting = await _incomplete(driver)
+            assert driver.seen() == [], "the rest may come in a moment"
             assert "has not given these tracks: no_vocals" in str(warning_of(waiting))
-            await shop.until(
-                lambda: shop.seen() == ["ep1/vocals.wav"], "what is there is delivered, without a manifest"
+            await driver.until(
+                lambda: driver.seen() == ["ep1/vocals.wav"], "what is there is delivered, without a manifest"
             )
-            waiting = await shop.until_job("and the rest is asked for", stage=Stage.CHECK)
+            waiting = await driver.until_job("and the rest is asked for", stage=Stage.CHECK)
             assert waiting.state is State.WAITING
-            assert tree(shop.inbox) == ["ep1.wav"], "its file stays"
-            assert "delete" not in shop.counts()
-            shop.sandbox.faults()
-            (job,) = await shop.rest()
+            assert tree(driver.inbox) == ["ep1.wav"], "its file stays"
+            assert "delete" not in driver.counts()
+            driver.sandbox.faults()
+            (job,) = await driver.rest()
             assert (job.state, warning_of(job)) == (State.DONE, None)
-            assert shop.seen() == ["ep1/lalald.json", *BOTH]
-            manifest = json.loads((shop.outbox / "ep1" / "lalald.json").read_text())
+            assert driver.seen() == ["ep1/lalald.json", *BOTH]
+            manifest = json.loads((driver.outbox / "ep1" / "lalald.json").read_text())
             assert {track["label"] for track in manifest["tasks"][0]["tracks"]} == {"vocals", "no_vocals"}
-            assert shop.counts()["download"] == 2, "what was delivered is not fetched again"
-            assert shop.charges().total() == 1
-            assert len(shop.journal.of("task.incomplete")) == 1
+            assert driver.counts()["download"] == 2, "what was delivered is not fetched again"
+            assert driver.charges().total() == 1
+            assert len(driver.journal.of("task.incomplete")) == 1
 
     run(scenario(), speed=FAST)
 
 
-async def _incomplete(shop: WorkerDriver) -> Job:
+async def _incomplete(driver: WorkerDriver) -> Job:
     async def found() -> Job | None:
-        job = await shop.job()
+        job = await driver.job()
         return job if any(task.incomplete_since for task in job.tasks) else None
 
-    job: Job = await shop.until(found, "a task has succeeded without all of its tracks")
+    job: Job = await driver.until(found, "a task has succeeded without all of its tracks")
     return job
 
 
 @pytest.mark.parametrize("within", [{"kind": "lost_track", "only": "vocals"}, {"kind": "null", "field": "result"}])
 def test_an_incomplete_answer_that_completes_soon_is_delivered_whole(within: Mapping[str, Any], tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
-            shop.sandbox.faults({"operation": "check", **within, "count": 3})
-            await shop.drop("ep1.wav")
-            (job,) = await shop.rest()
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
+            driver.sandbox.faults({"operation": "check", **within, "count": 3})
+            await driver.drop("ep1.wav")
+            (job,) = await driver.rest()
             assert (job.state, warning_of(job)) == (State.DONE, None)
-            assert shop.seen() == BOTH
-            assert 4 <= shop.counts()["check"] < 12
-            assert shop.charges().total() == 1
+            assert driver.seen() == BOTH
+            assert 4 <= driver.counts()["check"] < 12
+            assert driver.charges().total() == 1
 
     run(scenario())
 
 
 def test_a_track_that_never_comes_fails_after_a_day_and_is_not_paid_by_a_retry(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
-            shop.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
-            await shop.drop("ep1.wav")
-            await shop.until(lambda: shop.seen() == ["ep1/vocals.wav"], "what is there is delivered")
-            await shop.until_job("the rest is asked for", stage=Stage.CHECK)
-            checks = shop.counts()["check"]
-            shop.pass_time(12)
-            await shop.until(lambda: shop.counts()["check"] > checks, "it is asked for")
-            assert shop.counts()["check"] - checks < 5, "but rarely"
-            shop.pass_time(13)
-            failed = await shop.until_job("its day is over", state=State.FAILED, archived=True)
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
+            driver.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
+            await driver.drop("ep1.wav")
+            await driver.until(lambda: driver.seen() == ["ep1/vocals.wav"], "what is there is delivered")
+            await driver.until_job("the rest is asked for", stage=Stage.CHECK)
+            checks = driver.counts()["check"]
+            driver.pass_time(12)
+            await driver.until(lambda: driver.counts()["check"] > checks, "it is asked for")
+            assert driver.counts()["check"] - checks < 5, "but rarely"
+            driver.pass_time(13)
+            failed = await driver.until_job("its day is over", state=State.FAILED, archived=True)
             assert "the service never provided the track no_vocals; its other tracks were delivered" in str(
                 failed.error
             )
             assert failed.tasks[0].failure is TaskFailure.INCOMPLETE
-            assert "delete" not in shop.counts()
-            assert shop.seen() == ["ep1/vocals.wav"]
-            note = (shop.inbox / "failed" / "ep1.wav.error.txt").read_text()
+            assert "delete" not in driver.counts()
+            assert driver.seen() == ["ep1/vocals.wav"]
+            note = (driver.inbox / "failed" / "ep1.wav.error.txt").read_text()
             assert "pays nothing; `lalald redo 1` pays again" in note
 
-            await shop.ask(Request.RETRY, 1)
-            await shop.until_job("it is asked once more", state=State.WAITING, stage=Stage.CHECK)
-            await shop.until_job("and fails once more", state=State.FAILED, archived=True)
-            assert shop.charges().total() == 1
-            assert shop.counts()["download"] == 1
+            await driver.ask(Request.RETRY, 1)
+            await driver.until_job("it is asked once more", state=State.WAITING, stage=Stage.CHECK)
+            await driver.until_job("and fails once more", state=State.FAILED, archived=True)
+            assert driver.charges().total() == 1
+            assert driver.counts()["download"] == 1
 
     run(scenario(), speed=FAST)
 
 
 def test_a_task_without_tracks_does_not_delay_other_tasks(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS, asked=DRUM_AND_VOICE, manifest=True) as shop:
-            shop.sandbox.faults(check_says(kind="lost_track", only="converted_mix"))
-            await shop.drop("ep1.wav")
-            await shop.until(
-                lambda: shop.seen() == ["ep1/drum.wav", "ep1/no_multistem.wav"], "the other task is delivered"
+        async with WorkerDriver(tmp_path, options=OPTIONS, asked=DRUM_AND_VOICE, manifest=True) as driver:
+            driver.sandbox.faults(check_says(kind="lost_track", only="converted_mix"))
+            await driver.drop("ep1.wav")
+            await driver.until(
+                lambda: driver.seen() == ["ep1/drum.wav", "ep1/no_multistem.wav"], "the other task is delivered"
             )
-            shop.sandbox.faults()
-            (job,) = await shop.rest()
+            driver.sandbox.faults()
+            (job,) = await driver.rest()
             assert job.state is State.DONE
-            assert len(shop.seen()) == 4
-            assert shop.charges().total() == 2
+            assert len(driver.seen()) == 4
+            assert driver.charges().total() == 2
 
     run(scenario(), speed=FAST)
 
 
 def test_missing_tracks_are_checked_while_the_job_is_held_for_a_lost_task(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS, asked=DRUM_AND_VOICE) as shop:
-            shop.sandbox.faults("change_voice:reset_after", check_says(kind="lost_track", only="drum"))
-            await shop.drop("ep1.wav")
-            await shop.until(lambda: shop.seen() == ["ep1/no_multistem.wav"], "what is there is delivered")
-            held = await shop.until_job("a person has to decide", state=State.HELD)
+        async with WorkerDriver(tmp_path, options=OPTIONS, asked=DRUM_AND_VOICE) as driver:
+            driver.sandbox.faults("change_voice:reset_after", check_says(kind="lost_track", only="drum"))
+            await driver.drop("ep1.wav")
+            await driver.until(lambda: driver.seen() == ["ep1/no_multistem.wav"], "what is there is delivered")
+            held = await driver.until_job("a person has to decide", state=State.HELD)
             assert held.hold is Hold.LOST_TASK
-            shop.sandbox.faults()
-            await shop.until(lambda: len(shop.seen()) == 2, "the missing track has come")
-            held = await shop.until_job("a person still has to decide", state=State.HELD)
+            driver.sandbox.faults()
+            await driver.until(lambda: len(driver.seen()) == 2, "the missing track has come")
+            held = await driver.until_job("a person still has to decide", state=State.HELD)
             assert (held.hold, warning_of(held)) == (Hold.LOST_TASK, None)
 
     run(scenario(), speed=FAST)
@@ -241,13 +241,13 @@ def test_missing_tracks_are_checked_while_the_job_is_held_for_a_lost_task(tmp_pa
 
 def test_only_wanted_tracks_are_waited_for(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS, tracks=("vocals",)) as shop:
-            shop.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
-            await shop.drop("ep1.wav")
-            (job,) = await shop.rest()
+        async with WorkerDriver(tmp_path, options=OPTIONS, tracks=("vocals",)) as driver:
+            driver.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
+            await driver.drop("ep1.wav")
+            (job,) = await driver.rest()
             assert (job.state, warning_of(job)) == (State.DONE, None)
-            assert shop.seen() == ["ep1/vocals.wav"]
-            assert shop.counts()["delete"] == 1
+            assert driver.seen() == ["ep1/vocals.wav"]
+            assert driver.counts()["delete"] == 1
 
     run(scenario())
 
@@ -256,27 +256,27 @@ def test_only_wanted_tracks_are_waited_for(tmp_path: Path) -> None:
 def test_backing_vocals_that_were_not_found_are_not_missing(only: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         asked = (("stem_separator", {"stem": "vocals", "multivocal": "lead_back"}),)
-        async with WorkerDriver(tmp_path, options=OPTIONS, asked=asked) as shop:
-            shop.sandbox.faults(check_says(kind="lost_track", only=only))
-            await shop.drop("ep1.wav")
-            (job,) = await shop.rest()
+        async with WorkerDriver(tmp_path, options=OPTIONS, asked=asked) as driver:
+            driver.sandbox.faults(check_says(kind="lost_track", only=only))
+            await driver.drop("ep1.wav")
+            (job,) = await driver.rest()
             assert (job.state, warning_of(job)) == (State.DONE, None)
-            assert shop.counts()["check"] < 4
+            assert driver.counts()["check"] < 4
 
     run(scenario())
 
 
 def test_as_many_tracks_under_other_labels_are_complete_with_a_warning(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
-            shop.sandbox.faults(check_says(kind="label", track={"label": "instrumental"}, only="no_vocals"))
-            await shop.drop("ep1.wav")
-            (job,) = await shop.rest()
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
+            driver.sandbox.faults(check_says(kind="label", track={"label": "instrumental"}, only="no_vocals"))
+            await driver.drop("ep1.wav")
+            (job,) = await driver.rest()
             assert job.state is State.DONE
             assert "should have made no_vocals; the service named its tracks vocals, instrumental" in str(
                 warning_of(job)
             )
-            assert shop.seen() == ["ep1/instrumental.wav", "ep1/vocals.wav"]
+            assert driver.seen() == ["ep1/instrumental.wav", "ep1/vocals.wav"]
 
     run(scenario())
 
@@ -290,13 +290,13 @@ def test_as_many_tracks_under_other_labels_are_complete_with_a_warning(tmp_path:
 )
 def test_two_tracks_of_one_label_are_both_delivered(label: str, names: list[str], tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
-            shop.sandbox.faults(check_says(kind="label", track={"label": label}, only="no_vocals"))
-            await shop.drop("ep1.wav")
-            (job,) = await shop.rest()
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
+            driver.sandbox.faults(check_says(kind="label", track={"label": label}, only="no_vocals"))
+            await driver.drop("ep1.wav")
+            (job,) = await driver.rest()
             assert job.state is State.DONE
-            assert sorted(path.removeprefix("ep1/") for path in shop.seen()) == sorted(names)
-            contents = {(shop.outbox / path).read_bytes() for path in shop.seen()}
+            assert sorted(path.removeprefix("ep1/") for path in driver.seen()) == sorted(names)
+            contents = {(driver.outbox / path).read_bytes() for path in driver.seen()}
             assert len(contents) == 2
 
     run(scenario(), speed=FAST)
@@ -304,44 +304,44 @@ def test_two_tracks_of_one_label_are_both_delivered(label: str, names: list[str]
 
 def test_a_label_in_another_case_is_the_same_label(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS, tracks=("no_vocals",)) as shop:
-            shop.sandbox.faults(check_says(kind="label", track={"label": "No_Vocals"}, only="no_vocals"))
-            await shop.drop("ep1.wav")
-            (job,) = await shop.rest()
+        async with WorkerDriver(tmp_path, options=OPTIONS, tracks=("no_vocals",)) as driver:
+            driver.sandbox.faults(check_says(kind="label", track={"label": "No_Vocals"}, only="no_vocals"))
+            await driver.drop("ep1.wav")
+            (job,) = await driver.rest()
             assert (job.state, warning_of(job)) == (State.DONE, None)
-            assert shop.seen() == ["ep1/No_Vocals.wav"]
+            assert driver.seen() == ["ep1/No_Vocals.wav"]
 
     run(scenario())
 
 
 def test_a_link_without_a_label_is_delivered_after_a_while_under_the_label_that_is_missing(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
-            shop.sandbox.faults(check_says(kind="label", track={"label": ""}, only="no_vocals"))
-            await shop.drop("ep1.wav")
-            await _incomplete(shop)
-            assert shop.seen() == []
-            (job,) = await shop.rest()
-            assert (job.state, shop.seen()) == (State.DONE, BOTH)
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
+            driver.sandbox.faults(check_says(kind="label", track={"label": ""}, only="no_vocals"))
+            await driver.drop("ep1.wav")
+            await _incomplete(driver)
+            assert driver.seen() == []
+            (job,) = await driver.rest()
+            assert (job.state, driver.seen()) == (State.DONE, BOTH)
 
     run(scenario(), speed=FAST)
 
 
 def test_a_cancel_ends_the_checks_and_a_retry_pays_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
-            shop.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
-            await shop.drop("ep1.wav")
-            await shop.until(lambda: shop.seen() == ["ep1/vocals.wav"], "what is there is delivered")
-            await shop.until_job("the rest is asked for", stage=Stage.CHECK)
-            await shop.ask(Request.CANCEL, 1)
-            await shop.until_job("it was cancelled", state=State.CANCELLED)
-            assert tree(shop.inbox) == ["ep1.wav"]
-            shop.sandbox.faults()
-            await shop.ask(Request.RETRY, 1)
-            await shop.until_job("it is there by now", state=State.DONE)
-            assert shop.seen() == BOTH
-            assert shop.charges().total() == 1
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
+            driver.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
+            await driver.drop("ep1.wav")
+            await driver.until(lambda: driver.seen() == ["ep1/vocals.wav"], "what is there is delivered")
+            await driver.until_job("the rest is asked for", stage=Stage.CHECK)
+            await driver.ask(Request.CANCEL, 1)
+            await driver.until_job("it was cancelled", state=State.CANCELLED)
+            assert tree(driver.inbox) == ["ep1.wav"]
+            driver.sandbox.faults()
+            await driver.ask(Request.RETRY, 1)
+            await driver.until_job("it is there by now", state=State.DONE)
+            assert driver.seen() == BOTH
+            assert driver.charges().total() == 1
 
     run(scenario(), speed=FAST)
 
@@ -349,17 +349,17 @@ def test_a_cancel_ends_the_checks_and_a_retry_pays_nothing(tmp_path: Path) -> No
 @pytest.mark.parametrize("on_conflict", ["rename", "overwrite", "skip"])
 def test_a_late_track_is_delivered_beside_the_others(on_conflict: str, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS, on_conflict=on_conflict, manifest=True) as shop:
-            (shop.outbox / "ep1").mkdir()
-            (shop.outbox / "ep1" / "vocals.wav").write_bytes(b"another program's")
-            shop.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
-            await shop.drop("ep1.wav")
-            await shop.until_job("what is there is delivered", stage=Stage.DOWNLOAD)
-            await shop.until_job("the rest is asked for", stage=Stage.CHECK)
-            shop.sandbox.faults()
-            await shop.until_job("it is there", state=State.DONE)
+        async with WorkerDriver(tmp_path, options=OPTIONS, on_conflict=on_conflict, manifest=True) as driver:
+            (driver.outbox / "ep1").mkdir()
+            (driver.outbox / "ep1" / "vocals.wav").write_bytes(b"another program's")
+            driver.sandbox.faults(check_says(kind="lost_track", only="no_vocals"))
+            await driver.drop("ep1.wav")
+            await driver.until_job("what is there is delivered", stage=Stage.DOWNLOAD)
+            await driver.until_job("the rest is asked for", stage=Stage.CHECK)
+            driver.sandbox.faults()
+            await driver.until_job("it is there", state=State.DONE)
             assert (
-                shop.seen()
+                driver.seen()
                 == {
                     "rename": ["ep1 (2)/lalald.json", "ep1 (2)/no_vocals.wav", "ep1 (2)/vocals.wav", "ep1/vocals.wav"],
                     "overwrite": ["ep1/lalald.json", *BOTH],
@@ -372,16 +372,16 @@ def test_a_late_track_is_delivered_beside_the_others(on_conflict: str, tmp_path:
 
 def test_a_track_with_dead_links_does_not_delay_the_others(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
-            shop.sandbox.faults({"operation": "download", "kind": "dead", "match": "no_vocals", "count": 0})
-            await shop.drop("ep1.wav")
-            await shop.until(lambda: shop.seen() == ["ep1/vocals.wav"], "its sister is delivered")
-            downloads = shop.counts()["download"]
-            shop.sandbox.faults()
-            (job,) = await shop.rest()
-            assert (job.state, shop.seen()) == (State.DONE, BOTH)
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
+            driver.sandbox.faults({"operation": "download", "kind": "dead", "match": "no_vocals", "count": 0})
+            await driver.drop("ep1.wav")
+            await driver.until(lambda: driver.seen() == ["ep1/vocals.wav"], "its sister is delivered")
+            downloads = driver.counts()["download"]
+            driver.sandbox.faults()
+            (job,) = await driver.rest()
+            assert (job.state, driver.seen()) == (State.DONE, BOTH)
             assert downloads < 12
-            assert shop.charges().total() == 1
+            assert driver.charges().total() == 1
 
     run(scenario(), speed=FAST)
 
@@ -399,16 +399,16 @@ def page(talk: Talk) -> None:
 @pytest.mark.parametrize("script", [empty, page, by_its_end])
 def test_a_track_that_never_arrives_does_not_delay_the_others(script: Script, tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
-            shop.sandbox.faults(check_says(kind="label", track={"url": server.url, "size": 0}, only="no_vocals"))
-            await shop.drop("ep1.wav")
-            await shop.until((shop.outbox / "ep1" / "vocals.wav").exists, "its sister is delivered")
-            waiting = await shop.until_job("and this one asked for", stage=Stage.CHECK)
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
+            driver.sandbox.faults(check_says(kind="label", track={"url": server.url, "size": 0}, only="no_vocals"))
+            await driver.drop("ep1.wav")
+            await driver.until((driver.outbox / "ep1" / "vocals.wav").exists, "its sister is delivered")
+            waiting = await driver.until_job("and this one asked for", stage=Stage.CHECK)
             assert "has not given these tracks: no_vocals" in str(warning_of(waiting))
-            shop.sandbox.faults()
-            (job,) = await shop.rest()
-            assert (job.state, shop.seen()) == (State.DONE, BOTH)
-            assert shop.charges().total() == 1
+            driver.sandbox.faults()
+            (job,) = await driver.rest()
+            assert (job.state, driver.seen()) == (State.DONE, BOTH)
+            assert driver.charges().total() == 1
 
     with RawServer(script) as server:
         run(scenario(server), speed=FAST)
@@ -427,33 +427,33 @@ ODD_LINKS = [
 @pytest.mark.parametrize("link", ODD_LINKS)
 def test_a_refused_link_holds_its_job_once_the_other_tracks_are_in_place(link: str, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS, manifest=True) as shop:
-            shop.sandbox.faults(check_says(kind="label", track={"url": link}, only="no_vocals"))
-            await shop.drop("ep1.wav")
-            held = await shop.until_job("the link is refused", state=State.HELD)
+        async with WorkerDriver(tmp_path, options=OPTIONS, manifest=True) as driver:
+            driver.sandbox.faults(check_says(kind="label", track={"url": link}, only="no_vocals"))
+            await driver.drop("ep1.wav")
+            held = await driver.until_job("the link is refused", state=State.HELD)
             assert (held.hold, held.stage) == (Hold.LINK, Stage.CHECK)
             assert "The task is paid; run `lalald release 1` to try again." in str(held.hold_reason)
-            await shop.until(lambda: shop.seen() == ["ep1/vocals.wav"], "its sister is in place")
-            assert "delete" not in shop.counts()
-            shop.sandbox.faults()
-            await shop.ask(Request.RELEASE, 1)
-            await shop.until_job("the link is right", state=State.DONE)
-            assert shop.seen() == ["ep1/lalald.json", *BOTH]
-            assert shop.charges().total() == 1
+            await driver.until(lambda: driver.seen() == ["ep1/vocals.wav"], "its sister is in place")
+            assert "delete" not in driver.counts()
+            driver.sandbox.faults()
+            await driver.ask(Request.RELEASE, 1)
+            await driver.until_job("the link is right", state=State.DONE)
+            assert driver.seen() == ["ep1/lalald.json", *BOTH]
+            assert driver.charges().total() == 1
 
     run(scenario())
 
 
 def test_a_link_refused_for_a_day_fails_its_job_and_the_delivered_track_stays(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
-            shop.sandbox.faults(check_says(kind="label", track={"url": "ftp://d.lalal.ai/x"}, only="no_vocals"))
-            await shop.drop("ep1.wav")
-            await shop.until_job("the link is refused", state=State.HELD, hold=Hold.LINK)
-            shop.pass_time(25)
-            failed = await shop.until_job("its day is over", state=State.FAILED, archived=True)
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
+            driver.sandbox.faults(check_says(kind="label", track={"url": "ftp://d.lalal.ai/x"}, only="no_vocals"))
+            await driver.drop("ep1.wav")
+            await driver.until_job("the link is refused", state=State.HELD, hold=Hold.LINK)
+            driver.pass_time(25)
+            failed = await driver.until_job("its day is over", state=State.FAILED, archived=True)
             assert "never provided the track no_vocals; its other tracks were delivered" in str(failed.error)
-            assert shop.seen() == ["ep1/vocals.wav"]
+            assert driver.seen() == ["ep1/vocals.wav"]
 
     run(scenario(), speed=FAST)
 
@@ -461,11 +461,11 @@ def test_a_link_refused_for_a_day_fails_its_job_and_the_delivered_track_stays(tm
 @pytest.mark.parametrize("start", ["HTTP", " http", "http"])
 def test_a_link_in_another_form_is_followed(start: str, tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
             link = f"{start}{server.url.removeprefix('http')}/ä ö?a b#c"
-            shop.sandbox.faults(check_says(kind="label", track={"url": link, "size": None}, only="no_vocals"))
-            await shop.drop("ep1.wav")
-            (job,) = await shop.rest()
+            driver.sandbox.faults(check_says(kind="label", track={"url": link, "size": None}, only="no_vocals"))
+            await driver.drop("ep1.wav")
+            (job,) = await driver.rest()
             assert (job.state, warning_of(job)) == (State.DONE, None)
 
     with RawServer(by_length) as server:
@@ -498,13 +498,13 @@ def test_a_job_with_missing_tracks_says_so_everywhere(tmp_path: Path) -> None:
 
 def test_a_retry_restarts_a_task_that_failed_on_the_service(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
-            shop.sandbox.faults("split:task_error")
-            await shop.drop("ep1.wav")
-            (failed,) = await shop.rest()
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
+            driver.sandbox.faults("split:task_error")
+            await driver.drop("ep1.wav")
+            (failed,) = await driver.rest()
             assert (failed.state, failed.tasks[0].failure) == (State.FAILED, TaskFailure.FAILED)
-            await shop.ask(Request.RETRY, 1)
-            await shop.until_job("it went well this time", state=State.DONE)
-            assert shop.charges().total() == 2
+            await driver.ask(Request.RETRY, 1)
+            await driver.until_job("it went well this time", state=State.DONE)
+            assert driver.charges().total() == 2
 
     run(scenario())

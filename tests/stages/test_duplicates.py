@@ -15,28 +15,28 @@ from tests.support.running import tree, until, write_wav
 from tests.support.worker_driver import WorkerDriver, run, tasks_of
 
 
-async def held_since_first_scan(shop: WorkerDriver, name: str, pitch: float) -> None:
-    path = shop.inbox / name
+async def held_since_first_scan(driver: WorkerDriver, name: str, pitch: float) -> None:
+    path = driver.inbox / name
     write_wav(path, seconds=0.1, pitch=pitch)
     facts = path.stat()
     found = NewFile(
-        str(shop.inbox), name, facts.st_size, facts.st_mtime_ns, facts.st_ino, "rule", shop.handling_of(),
-        tasks_of(*shop.asked), hold=Hold.FIRST_SCAN, hold_reason="it lay there",
+        str(driver.inbox), name, facts.st_size, facts.st_mtime_ns, facts.st_ino, "rule", driver.settings_of(),
+        tasks_of(*driver.asked), hold=Hold.FIRST_SCAN, hold_reason="it lay there",
     )  # fmt: skip
-    now = shop.clock.now()
-    await shop.store.run(lambda store: store.add_files([found], now))
+    now = driver.clock.now()
+    await driver.store.run(lambda store: store.add_files([found], now))
 
 
 def test_a_held_file_does_not_delay_its_copy_and_is_not_paid_after_it(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            await held_since_first_scan(shop, "old.wav", 300)
-            await shop.drop("new.wav", pitch=300)
-            await shop.until_job("the copy is processed", 2, state=State.DONE)
-            await shop.ask(Request.RELEASE, 1)
-            await shop.until_job("the old one has the copy's results", state=State.DONE)
-            assert shop.charges().total() == 1
-            assert [name for name in tree(shop.outbox) if "no_" in name] == ["new/no_vocals.wav", "old/no_vocals.wav"]
+        async with WorkerDriver(tmp_path) as driver:
+            await held_since_first_scan(driver, "old.wav", 300)
+            await driver.drop("new.wav", pitch=300)
+            await driver.until_job("the copy is processed", 2, state=State.DONE)
+            await driver.ask(Request.RELEASE, 1)
+            await driver.until_job("the old one has the copy's results", state=State.DONE)
+            assert driver.charges().total() == 1
+            assert [name for name in tree(driver.outbox) if "no_" in name] == ["new/no_vocals.wav", "old/no_vocals.wav"]
 
     run(scenario())
 
@@ -45,16 +45,16 @@ def test_an_old_file_released_while_its_copy_is_processed_waits_for_it(tmp_path:
     async def scenario() -> None:
         async with WorkerDriver(
             tmp_path, options=Options(checks_per_minute=100_000, processing_seconds=3600.0)
-        ) as shop:
-            await held_since_first_scan(shop, "old.wav", 300)
-            await shop.drop("new.wav", pitch=300)
-            await shop.until_job("the copy is processed", 2, stage=Stage.CHECK)
-            await shop.ask(Request.RELEASE, 1)
-            await shop.until_job("the old one waits for it", state=State.WAITING, duplicate_of=2, attempts=1)
-            assert "waits for job 2" in ((await shop.job()).error or "")
-            shop.pass_time(2.0)
-            assert {job.state for job in await shop.rest()} == {State.DONE}
-            assert shop.charges().total() == 1
+        ) as driver:
+            await held_since_first_scan(driver, "old.wav", 300)
+            await driver.drop("new.wav", pitch=300)
+            await driver.until_job("the copy is processed", 2, stage=Stage.CHECK)
+            await driver.ask(Request.RELEASE, 1)
+            await driver.until_job("the old one waits for it", state=State.WAITING, duplicate_of=2, attempts=1)
+            assert "waits for job 2" in ((await driver.job()).error or "")
+            driver.pass_time(2.0)
+            assert {job.state for job in await driver.rest()} == {State.DONE}
+            assert driver.charges().total() == 1
 
     run(scenario())
 
@@ -73,39 +73,41 @@ def test_a_file_that_an_unreadable_job_has_paid_for_is_not_paid_again_without_as
     duplicates: str, damage: str, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, duplicates=duplicates) as shop:
-            await shop.drop("first.wav", pitch=300)
-            await shop.until_job("it is done", state=State.DONE)
+        async with WorkerDriver(tmp_path, duplicates=duplicates) as driver:
+            await driver.drop("first.wav", pitch=300)
+            await driver.until_job("it is done", state=State.DONE)
 
             def spoil(store: Store) -> None:
                 store.connection.execute(f"UPDATE {damage}")
                 store.jobs_by_id([1])  # sets it aside
 
-            await shop.store.run(spoil)
-            await shop.drop("same.wav", pitch=300)
-            await shop.drop("other.wav", pitch=330, seconds=0.2 if "sha256" in damage else 0.1)
-            held = await shop.until_job("a person decides", 2, state=State.HELD)
+            await driver.store.run(spoil)
+            await driver.drop("same.wav", pitch=300)
+            await driver.drop("other.wav", pitch=330, seconds=0.2 if "sha256" in damage else 0.1)
+            held = await driver.until_job("a person decides", 2, state=State.HELD)
             assert held.hold is Hold.DUPLICATE
             assert "job 1" in str(held.hold_reason)
             assert "cannot be read" in str(held.hold_reason)
-            await shop.until_job("another content is not asked about", 3, state=State.DONE)
-            assert shop.charges().total() == 2
-            await shop.ask(Request.RELEASE, 2)
-            await shop.until_job("it is paid for again", 2, state=State.DONE)
-            assert shop.charges().total() == 3
+            await driver.until_job("another content is not asked about", 3, state=State.DONE)
+            assert driver.charges().total() == 2
+            await driver.ask(Request.RELEASE, 2)
+            await driver.until_job("it is paid for again", 2, state=State.DONE)
+            assert driver.charges().total() == 3
 
     run(scenario())
 
 
 def test_an_unreadable_job_that_paid_for_another_task_asks_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            await shop.drop("first.wav", pitch=300)
-            await shop.until_job("it is done", state=State.DONE)
-            await shop.store.run(lambda store: store.connection.execute("UPDATE jobs SET hold_source = 'new'") and None)
-            await shop.drop("same.wav", pitch=300, tasks=tasks_of(("demuser", {"stem": "music"})))
-            await shop.until_job("it is charged", 2, state=State.DONE)
-            assert shop.charges().total() == 2
+        async with WorkerDriver(tmp_path) as driver:
+            await driver.drop("first.wav", pitch=300)
+            await driver.until_job("it is done", state=State.DONE)
+            await driver.store.run(
+                lambda store: store.connection.execute("UPDATE jobs SET hold_source = 'new'") and None
+            )
+            await driver.drop("same.wav", pitch=300, tasks=tasks_of(("demuser", {"stem": "music"})))
+            await driver.until_job("it is charged", 2, state=State.DONE)
+            assert driver.charges().total() == 2
 
     run(scenario())
 

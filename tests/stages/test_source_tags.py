@@ -50,10 +50,10 @@ def notes(job: Job) -> set[TagNote]:
 
 def test_results_have_the_sources_tags_and_titles_of_their_own(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, tags=True, labels={"no_vocals": "Instrumental"}) as shop:
-            content = with_tags(shop.inbox / "a.wav")
-            await shop.take("a.wav")
-            (job,) = await shop.rest()
+        async with WorkerDriver(tmp_path, tags=True, labels={"no_vocals": "Instrumental"}) as driver:
+            content = with_tags(driver.inbox / "a.wav")
+            await driver.take("a.wav")
+            (job,) = await driver.rest()
             assert titles(job) == {"vocals": "Song (vocals)", "no_vocals": "Song (Instrumental)"}
             for track in job.tasks[0].tracks:
                 delivered = _delivered(job, track)
@@ -80,12 +80,12 @@ def test_a_source_without_tags_or_a_rule_without_them_leaves_tracks_as_they_were
     tmp_path: Path, handling: dict[str, Any]
 ) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, **handling) as shop:
-            content = write_wav(shop.inbox / "a.wav", seconds=0.1) if handling else with_tags(shop.inbox / "a.wav")
-            await shop.take("a.wav")
-            (job,) = await shop.rest()
+        async with WorkerDriver(tmp_path, **handling) as driver:
+            content = write_wav(driver.inbox / "a.wav", seconds=0.1) if handling else with_tags(driver.inbox / "a.wav")
+            await driver.take("a.wav")
+            (job,) = await driver.rest()
             for track in job.tasks[0].tracks:
-                assert (shop.outbox / "a" / f"{track.label}.wav").read_bytes() == track_bytes(
+                assert (driver.outbox / "a" / f"{track.label}.wav").read_bytes() == track_bytes(
                     content, track.label, "a.wav"
                 )
                 assert track.sent_sha256 == track.sha256
@@ -95,19 +95,19 @@ def test_a_source_without_tags_or_a_rule_without_them_leaves_tracks_as_they_were
 
 def test_a_reused_result_has_the_new_names_tags(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, tags=True) as shop:
-            content = with_tags(shop.inbox / "first.wav", title=None)
-            (shop.inbox / "second.wav").write_bytes(content)
-            await shop.take("first.wav")
-            (first,) = await shop.rest()
-            await shop.take("second.wav")
-            _, second = await shop.rest()
+        async with WorkerDriver(tmp_path, tags=True) as driver:
+            content = with_tags(driver.inbox / "first.wav", title=None)
+            (driver.inbox / "second.wav").write_bytes(content)
+            await driver.take("first.wav")
+            (first,) = await driver.rest()
+            await driver.take("second.wav")
+            _, second = await driver.rest()
             assert titles(first)["vocals"] == "first (vocals)"
             assert titles(second)["vocals"] == "second (vocals)"
             assert second.tasks[0].paid_by == first.id
-            (said,) = shop.journal.of("job.reused")
+            (said,) = driver.journal.of("job.reused")
             assert (said["path"], said["same_as"], said["earlier_job"]) == ("second.wav", "first.wav", first.id)
-            assert shop.charges().total() == 1
+            assert driver.charges().total() == 1
             sent = [{track.label: track.sent_sha256 for track in job.tasks[0].tracks} for job in (first, second)]
             assert sent[0] == sent[1]
 
@@ -116,28 +116,28 @@ def test_a_reused_result_has_the_new_names_tags(tmp_path: Path) -> None:
 
 def test_a_reused_result_of_a_rule_without_tags_is_as_it_was_sent(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            content = with_tags(shop.inbox / "first.wav")
-            (shop.inbox / "second.wav").write_bytes(content)
-            await shop.take("first.wav", tags=True)
-            await shop.rest()
-            await shop.take("second.wav")
-            _, second = await shop.rest()
+        async with WorkerDriver(tmp_path) as driver:
+            content = with_tags(driver.inbox / "first.wav")
+            (driver.inbox / "second.wav").write_bytes(content)
+            await driver.take("first.wav", tags=True)
+            await driver.rest()
+            await driver.take("second.wav")
+            _, second = await driver.rest()
             assert titles(second) == {"vocals": "", "no_vocals": ""}
-            assert shop.charges().total() == 1
+            assert driver.charges().total() == 1
 
     run(scenario())
 
 
 def test_a_source_that_is_not_read_in_time_leaves_its_results_without_tags(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, tags=True) as shop:
-            shop.context.source_tag_seconds = 0.0
-            content = with_tags(shop.inbox / "a.wav")
-            await shop.take("a.wav")
-            (job,) = await shop.rest()
+        async with WorkerDriver(tmp_path, tags=True) as driver:
+            driver.context.source_tag_seconds = 0.0
+            content = with_tags(driver.inbox / "a.wav")
+            await driver.take("a.wav")
+            (job,) = await driver.rest()
             assert (job.state, notes(job)) == (State.DONE, {TagNote.SOURCE_SLOW})
-            assert (shop.outbox / "a" / "vocals.wav").read_bytes() == track_bytes(content, "vocals", "a.wav")
+            assert (driver.outbox / "a" / "vocals.wav").read_bytes() == track_bytes(content, "vocals", "a.wav")
 
     run(scenario())
 
@@ -147,18 +147,18 @@ def test_tags_do_not_wait_for_sources_that_move_between_the_same_folders(tmp_pat
 
     async def scenario() -> None:
         options = Options(checks_per_minute=100_000, processing_seconds=3600.0)
-        async with WorkerDriver(tmp_path, options=options, tags=True, done_dir=str(tmp_path / "outbox")) as shop:
-            with_tags(shop.inbox / "a.wav")
-            await shop.take("a.wav")
-            await shop.until_job("it is paid", stage=Stage.CHECK)
+        async with WorkerDriver(tmp_path, options=options, tags=True, done_dir=str(tmp_path / "outbox")) as driver:
+            with_tags(driver.inbox / "a.wav")
+            await driver.take("a.wav")
+            await driver.until_job("it is paid", stage=Stage.CHECK)
             copied = threading.Event()
-            folders = (str(shop.inbox), str(shop.outbox))
-            moves = [asyncio.create_task(shop.context.disks.run(folders, copied.wait)) for _ in range(4)]
-            shop.pass_time(2.0)
-            await shop.until_job("its results are delivered", stage=Stage.ARCHIVE)
+            folders = (str(driver.inbox), str(driver.outbox))
+            moves = [asyncio.create_task(driver.context.disks.run(folders, copied.wait)) for _ in range(4)]
+            driver.pass_time(2.0)
+            await driver.until_job("its results are delivered", stage=Stage.ARCHIVE)
             copied.set()
             await asyncio.gather(*moves)
-            (job,) = await shop.rest()
+            (job,) = await driver.rest()
             assert notes(job) == set()
             assert titles(job)["vocals"] == "Song (vocals)"
 
@@ -169,45 +169,45 @@ def test_tags_do_not_wait_for_sources_that_move_between_the_same_folders(tmp_pat
 def test_a_removed_source_leaves_its_results_without_tags(tmp_path: Path, what: str) -> None:
     async def scenario() -> None:
         options = Options(checks_per_minute=100_000, processing_seconds=3600.0)
-        async with WorkerDriver(tmp_path, options=options, tags=True, on_success="keep") as shop:
-            source = shop.inbox / "a.wav"
+        async with WorkerDriver(tmp_path, options=options, tags=True, on_success="keep") as driver:
+            source = driver.inbox / "a.wav"
             with_tags(source)
-            await shop.take("a.wav")
-            await shop.until_job("it is paid", stage=Stage.CHECK)
+            await driver.take("a.wav")
+            await driver.until_job("it is paid", stage=Stage.CHECK)
             if what == "changed":
                 os.utime(source, (1, 1))
             else:
                 source.unlink()
             if what == "a folder":
                 source.mkdir()
-            shop.pass_time(2.0)
-            (job,) = await shop.rest()
+            driver.pass_time(2.0)
+            (job,) = await driver.rest()
             gone = what == "gone"
             assert notes(job) == {TagNote.SOURCE_UNREADABLE if gone else TagNote.SOURCE_CHANGED}
-            assert len(tree(shop.outbox)) == 2
+            assert len(tree(driver.outbox)) == 2
 
     run(scenario())
 
 
 def test_results_whose_tags_were_edited_since_are_reused_and_nothing_is_paid_again(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, tags=True) as shop:
+        async with WorkerDriver(tmp_path, tags=True) as driver:
             content = (
                 sounds.mp3(1) + b"TAG" + b"Old title".ljust(30, b"\0") + bytes(95)
             )  # ID3v1: its tracks have no tags
-            (shop.inbox / "first.mp3").write_bytes(content)
-            (shop.inbox / "second.mp3").write_bytes(content)
-            await shop.take("first.mp3")
-            (first,) = await shop.rest()
+            (driver.inbox / "first.mp3").write_bytes(content)
+            (driver.inbox / "second.mp3").write_bytes(content)
+            await driver.take("first.mp3")
+            (first,) = await driver.rest()
             assert titles(first) == {"vocals": "Old title (vocals)", "no_vocals": "Old title (no_vocals)"}
             for track in first.tasks[0].tracks:
-                edited = ID3(shop.outbox / (track.path or ""))
+                edited = ID3(driver.outbox / (track.path or ""))
                 edited.add(TIT2(text=["Edited" * 2000]))
                 edited.save()
-            await shop.take("second.mp3")
-            _, second = await shop.rest()
+            await driver.take("second.mp3")
+            _, second = await driver.rest()
             assert titles(second) == {"vocals": "Old title (vocals)", "no_vocals": "Old title (no_vocals)"}
             assert second.tasks[0].paid_by == first.id
-            assert shop.charges().total() == 1
+            assert driver.charges().total() == 1
 
     run(scenario())

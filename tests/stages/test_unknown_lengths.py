@@ -20,66 +20,66 @@ from tests.support.worker_driver import WorkerDriver, run
 PROBED_SECONDS = 70.0  # held jobs are asked about every minute
 
 
-async def _drop_unknown(shop: WorkerDriver, *names: str) -> list[int]:
+async def _drop_unknown(driver: WorkerDriver, *names: str) -> list[int]:
     for name in names:
-        (shop.inbox / name).write_bytes(sounds.mp3(2, (32, 320)) + name.encode())
-    return await shop.take(*names)
+        (driver.inbox / name).write_bytes(sounds.mp3(2, (32, 320)) + name.encode())
+    return await driver.take(*names)
 
 
-def _uploads(shop: WorkerDriver) -> int:
-    return shop.counts().get("upload", 0)
+def _uploads(driver: WorkerDriver) -> int:
+    return driver.counts().get("upload", 0)
 
 
 def test_an_unknown_length_is_uploaded_and_the_services_figure_decides(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, minutes=Minutes(per_file=10)) as shop:
-            shop.sandbox.set_durations({"long.mpg": 3600, "short.mpg": 90})
-            await _drop_unknown(shop, "short.mpg")
-            assert (await shop.rest())[0].minutes == 1.5
-            await _drop_unknown(shop, "long.mpg")
-            held = (await shop.rest())[1]
+        async with WorkerDriver(tmp_path, minutes=Minutes(per_file=10)) as driver:
+            driver.sandbox.set_durations({"long.mpg": 3600, "short.mpg": 90})
+            await _drop_unknown(driver, "short.mpg")
+            assert (await driver.rest())[0].minutes == 1.5
+            await _drop_unknown(driver, "long.mpg")
+            held = (await driver.rest())[1]
             assert (held.stage, held.hold_source, held.minutes) == (Stage.SPLIT, HoldSource.PER_FILE, 0.0)
             assert held.hold_reason == "needs 60.0 minutes, minutes.per_file allows 10"
-            assert shop.charges().total() == 1
+            assert driver.charges().total() == 1
 
     run(scenario())
 
 
 def test_while_one_of_unknown_length_is_held_for_minutes_no_other_is_uploaded(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.set_minutes(5)
-            shop.sandbox.set_durations({"*.mpg": 600})
-            await _drop_unknown(shop, "first.mpg")
-            await shop.until_job("the service says that it lasts 10 minutes", state=State.HELD, stage=Stage.SPLIT)
-            await _drop_unknown(shop, "second.mpg", "third.mpg")
-            second, third = (await shop.rest())[1:]
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.set_minutes(5)
+            driver.sandbox.set_durations({"*.mpg": 600})
+            await _drop_unknown(driver, "first.mpg")
+            await driver.until_job("the service says that it lasts 10 minutes", state=State.HELD, stage=Stage.SPLIT)
+            await _drop_unknown(driver, "second.mpg", "third.mpg")
+            second, third = (await driver.rest())[1:]
             assert {second.hold_source, third.hold_source} == {HoldSource.UNKNOWN}
             assert second.hold_reason is not None
             assert "like that of job 1, which is held for minutes" in second.hold_reason
             await asyncio.sleep(3 * PROBED_SECONDS)
-            assert _uploads(shop) == 1, "and no probe sends them"
-            await shop.drop("known.wav")
-            await shop.until_job("one that states its length resumes", 4, state=State.DONE)
-            shop.sandbox.set_minutes(100)
+            assert _uploads(driver) == 1, "and no probe sends them"
+            await driver.drop("known.wav")
+            await driver.until_job("one that states its length resumes", 4, state=State.DONE)
+            driver.sandbox.set_minutes(100)
             for job_id in range(1, 5):
-                await shop.until_job("a top-up resumes them all", job_id, state=State.DONE)
+                await driver.until_job("a top-up resumes them all", job_id, state=State.DONE)
 
     run(scenario())
 
 
 def test_the_release_of_a_file_that_waits_behind_another_uploads_it(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.set_minutes(5)
-            shop.sandbox.set_durations({"first.mpg": 600, "second.mpg": 60})
-            await _drop_unknown(shop, "first.mpg")
-            await shop.until_job("it does not fit", state=State.HELD, stage=Stage.SPLIT)
-            await _drop_unknown(shop, "second.mpg")
-            await shop.until_job("it waits behind", 2, state=State.HELD, hold_source=HoldSource.UNKNOWN)
-            await shop.ask(Request.RELEASE, 2)
-            assert (await shop.until_job("it fits", 2, state=State.DONE)).minutes == 1.0
-            assert (await shop.job()).state is State.HELD
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.set_minutes(5)
+            driver.sandbox.set_durations({"first.mpg": 600, "second.mpg": 60})
+            await _drop_unknown(driver, "first.mpg")
+            await driver.until_job("it does not fit", state=State.HELD, stage=Stage.SPLIT)
+            await _drop_unknown(driver, "second.mpg")
+            await driver.until_job("it waits behind", 2, state=State.HELD, hold_source=HoldSource.UNKNOWN)
+            await driver.ask(Request.RELEASE, 2)
+            assert (await driver.until_job("it fits", 2, state=State.DONE)).minutes == 1.0
+            assert (await driver.job()).state is State.HELD
 
     run(scenario())
 
@@ -96,37 +96,37 @@ def test_files_of_unknown_length_are_not_uploaded_while_nothing_may_be_spent(
     tmp_path: Path, limits: Minutes, left: float, source: HoldSource
 ) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, minutes=limits) as shop:
+        async with WorkerDriver(tmp_path, minutes=limits) as driver:
             uploads = 0
             if source is HoldSource.PER_DAY:
-                await shop.drop("spends the day.wav", seconds=60)
-                uploads = len(await shop.rest())
-            shop.sandbox.set_minutes(left)
-            shop.context.budget.invalidate()
-            (job_id,) = await _drop_unknown(shop, "film.mpg")
-            held = await shop.until_job("nothing may be spent", job_id, state=State.HELD, hold=Hold.MINUTES)
+                await driver.drop("spends the day.wav", seconds=60)
+                uploads = len(await driver.rest())
+            driver.sandbox.set_minutes(left)
+            driver.context.budget.invalidate()
+            (job_id,) = await _drop_unknown(driver, "film.mpg")
+            held = await driver.until_job("nothing may be spent", job_id, state=State.HELD, hold=Hold.MINUTES)
             assert held.hold_source is source
             assert "is not uploaded" in (held.hold_reason or "")
             await asyncio.sleep(2 * PROBED_SECONDS)
-            assert _uploads(shop) == uploads
+            assert _uploads(driver) == uploads
 
     run(scenario())
 
 
 def test_a_lower_bound_that_does_not_fit_holds_before_the_upload(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, minutes=Minutes(per_file=0.5)) as shop:
-            (shop.inbox / "long.mp3").write_bytes(sounds.mp3(60, (320, 320, 320, 256)))
-            (job_id,) = await shop.take("long.mp3")
-            held = await shop.until_job("it lasts half a minute at the least", state=State.HELD, hold=Hold.MINUTES)
+        async with WorkerDriver(tmp_path, minutes=Minutes(per_file=0.5)) as driver:
+            (driver.inbox / "long.mp3").write_bytes(sounds.mp3(60, (320, 320, 320, 256)))
+            (job_id,) = await driver.take("long.mp3")
+            held = await driver.until_job("it lasts half a minute at the least", state=State.HELD, hold=Hold.MINUTES)
             assert held.hold_source is HoldSource.PER_FILE
             assert held.hold_reason == "needs at least 1.0 minutes, minutes.per_file allows 0.5"
-            assert _uploads(shop) == 0
-            await shop.ask(Request.RELEASE, job_id)
-            asked = await shop.until_job("uploaded, it has a price to ask about", state=State.HELD, stage=Stage.SPLIT)
+            assert _uploads(driver) == 0
+            await driver.ask(Request.RELEASE, job_id)
+            asked = await driver.until_job("uploaded, it has a price to ask about", state=State.HELD, stage=Stage.SPLIT)
             assert asked.hold_reason == "needs 1.0 minutes, minutes.per_file allows 0.5"
-            await shop.ask(Request.RELEASE, job_id)
-            assert (await shop.until_job("and that was agreed to", state=State.DONE)).minutes == 1.0
+            await driver.ask(Request.RELEASE, job_id)
+            assert (await driver.until_job("and that was agreed to", state=State.DONE)).minutes == 1.0
 
     run(scenario())
 
@@ -136,20 +136,20 @@ def test_the_release_of_a_file_that_states_too_much_lets_the_services_figure_dec
     tmp_path: Path, seconds: int, fits: bool
 ) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.set_minutes(5)
-            shop.sandbox.set_durations({"*.m4a": seconds})
-            (shop.inbox / "a.m4a").write_bytes(sounds.m4a(header=600, table=600, movie=600))
-            await shop.take("a.m4a")
-            held = await shop.until_job("10 minutes do not fit", state=State.HELD, hold_source=HoldSource.LEFT)
-            assert (held.stage, held.duration, _uploads(shop)) == (Stage.UPLOAD, 600, 0)
-            await shop.ask(Request.RELEASE, held.id)
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.set_minutes(5)
+            driver.sandbox.set_durations({"*.m4a": seconds})
+            (driver.inbox / "a.m4a").write_bytes(sounds.m4a(header=600, table=600, movie=600))
+            await driver.take("a.m4a")
+            held = await driver.until_job("10 minutes do not fit", state=State.HELD, hold_source=HoldSource.LEFT)
+            assert (held.stage, held.duration, _uploads(driver)) == (Stage.UPLOAD, 600, 0)
+            await driver.ask(Request.RELEASE, held.id)
             if fits:
-                assert (await shop.until_job("it was one minute", state=State.DONE)).minutes == 1.0
+                assert (await driver.until_job("it was one minute", state=State.DONE)).minutes == 1.0
             else:
-                again = await shop.until_job("it is more", state=State.HELD, stage=Stage.SPLIT)
+                again = await driver.until_job("it is more", state=State.HELD, stage=Stage.SPLIT)
                 assert (again.hold_source, again.duration, again.upload_waived) == (HoldSource.LEFT, seconds, False)
-            assert _uploads(shop) == 1
+            assert _uploads(driver) == 1
 
     run(scenario())
 
@@ -157,29 +157,29 @@ def test_the_release_of_a_file_that_states_too_much_lets_the_services_figure_dec
 @pytest.mark.parametrize("seconds", [0, -5, 3_600_001])
 def test_an_impossible_length_is_rejected(tmp_path: Path, seconds: int) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.set_durations({"*": seconds})
-            await shop.drop("a.wav")
-            (job,) = await shop.rest()
-            assert (job.state, job.minutes, _uploads(shop)) == (State.FAILED, 0.0, 2)
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.set_durations({"*": seconds})
+            await driver.drop("a.wav")
+            (job,) = await driver.rest()
+            assert (job.state, job.minutes, _uploads(driver)) == (State.FAILED, 0.0, 2)
             assert "which is impossible, also after a second upload. Nothing was spent." in (job.error or "")
-            assert shop.charges().total() == 0
-            shop.sandbox.set_durations({})
-            await shop.ask(Request.RETRY, 1)
-            await shop.until_job("it has a length now", state=State.DONE)
+            assert driver.charges().total() == 0
+            driver.sandbox.set_durations({})
+            await driver.ask(Request.RETRY, 1)
+            await driver.until_job("it has a length now", state=State.DONE)
 
     run(scenario())
 
 
 def test_a_file_with_an_impossible_length_is_uploaded_once_more(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.set_durations({"*": 0})
-            await shop.drop("a.wav")
-            await shop.until_job("it is to be uploaded again", uploads_without_figure=1)
-            shop.sandbox.set_durations({})
-            job = await shop.until_job("and that has a length", state=State.DONE)
-            assert (job.uploads_without_figure, _uploads(shop)) == (0, 2)
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.set_durations({"*": 0})
+            await driver.drop("a.wav")
+            await driver.until_job("it is to be uploaded again", uploads_without_figure=1)
+            driver.sandbox.set_durations({})
+            job = await driver.until_job("and that has a length", state=State.DONE)
+            assert (job.uploads_without_figure, _uploads(driver)) == (0, 2)
 
     run(scenario())
 

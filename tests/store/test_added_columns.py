@@ -12,7 +12,7 @@ from lalald.jobs.states import Hold, Stage, State
 from lalald.store import Store
 from lalald.store.database import FILE_NAME
 from lalald.store.schema.migrations import MIGRATIONS, bring_to
-from tests.jobs.test_transitions import HANDLING
+from tests.jobs.test_transitions import SETTINGS
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def database_before(folder: Path, addition: str) -> Iterator[sqlite3.Connection]
     version = next(number for number, script in enumerate(MIGRATIONS) if addition in script)
     with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as old:
         bring_to(old, 0, version)
-        old.execute("INSERT INTO job_settings (id, json) VALUES (1, ?)", (HANDLING.to_json(),))
+        old.execute("INSERT INTO job_settings (id, json) VALUES (1, ?)", (SETTINGS.to_json(),))
         yield old
 
 
@@ -52,8 +52,8 @@ REASONS = {  # of held jobs in /in, whose outbox is /out and whose failed folder
 def test_a_hold_of_the_version_before_is_about_the_folder_that_its_reason_names(tmp_path: Path) -> None:
     with database_before(tmp_path, "ADD COLUMN held_path") as old:
         settings = {
-            2: replace(HANDLING, outbox="/out", failed_dir="/elsewhere/failed"),
-            3: replace(HANDLING, outbox="/first"),
+            2: replace(SETTINGS, outbox="/out", failed_dir="/elsewhere/failed"),
+            3: replace(SETTINGS, outbox="/first"),
         }
         for number, one in settings.items():
             old.execute("INSERT INTO job_settings (id, json) VALUES (?, ?)", (number, one.to_json()))

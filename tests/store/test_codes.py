@@ -11,7 +11,7 @@ import pytest
 from lalald.store import KnownFile, SkipReason, Store
 from lalald.store.database import FILE_NAME
 from lalald.store.schema.migrations import MIGRATIONS, bring_to
-from tests.jobs.test_transitions import HANDLING
+from tests.jobs.test_transitions import SETTINGS
 
 WAS_THERE = "it lay in the inbox before lalald first looked there"
 OLD_NOTES = {  # as every earlier version wrote them
@@ -59,7 +59,7 @@ def test_a_cancelled_task_and_a_file_that_stayed_are_known_by_columns(tmp_path: 
     before = next(number for number, script in enumerate(MIGRATIONS) if "ADD COLUMN archive_error" in script)
     with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as old:
         bring_to(old, 0, before)
-        old.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (HANDLING.to_json(),))
+        old.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (SETTINGS.to_json(),))
         warnings = (
             None,
             "odd tracks",

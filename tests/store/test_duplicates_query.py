@@ -12,7 +12,7 @@ from lalald.jobs.job import Job
 from lalald.jobs.states import Stage, State
 from lalald.jobs.task import Task
 from lalald.store import NewFile, Store
-from tests.jobs.test_transitions import HANDLING
+from tests.jobs.test_transitions import SETTINGS
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def taken(store: Store, count: int) -> list[Job]:
     """Jobs for files of one size, oldest first."""
     task = Task(1, None, "demuser", {"stem": "music"})
-    found = [NewFile("/in", f"{number}.wav", 10, number, number, "r", HANDLING, (task,)) for number in range(count)]
+    found = [NewFile("/in", f"{number}.wav", 10, number, number, "r", SETTINGS, (task,)) for number in range(count)]
     return store.jobs_by_id(job_id for job_id in store.add_files(found, 1.0) if job_id is not None)
 
 

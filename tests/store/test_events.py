@@ -30,14 +30,14 @@ PROBLEMS = Selection(frozenset(), problems=True)
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> FilledStore:
+def filled_store(tmp_path: Path) -> FilledStore:
     return FilledStore(tmp_path)
 
 
 @pytest.fixture
-def store(shelf: FilledStore) -> Iterator[Store]:
+def store(filled_store: FilledStore) -> Iterator[Store]:
     """Everything done to it is one commit."""
-    with shelf.store() as opened:
+    with filled_store.store() as opened:
         opened.event_queue.configure({"phone": ALL}, page=False)
         yield opened
 
@@ -68,10 +68,10 @@ def done(job: Job, at: float) -> Job:
     return replace(job, stage=Stage.DONE, state=State.DONE, finished_at=at, updated_at=at)
 
 
-def test_without_a_reader_nothing_is_written(shelf: FilledStore) -> None:
-    with shelf.store() as store:
-        store.save((job := shelf.take(store, "a.mp3")), failed(job))
-        store.save((job := shelf.take(store, "b.mp3")), held(job))
+def test_without_a_reader_nothing_is_written(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:
+        store.save((job := filled_store.take(store, "a.mp3")), failed(job))
+        store.save((job := filled_store.take(store, "b.mp3")), held(job))
         store.folders.set_inbox_state("/in", available=False, reason="gone", watch="native", watch_reason="", now=NOW)
         store.folders.set_folder("/out", marker=None, reason="gone", now=NOW)
         store.events.license_is(EventKind.LICENSE_MISSING, "no key", NOW)
@@ -80,17 +80,17 @@ def test_without_a_reader_nothing_is_written(shelf: FilledStore) -> None:
         assert not store.events.was_written
 
 
-def test_the_page_alone_is_a_reader(shelf: FilledStore) -> None:
-    with shelf.store() as store:
+def test_the_page_alone_is_a_reader(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:
         store.event_queue.configure({}, page=True)
-        store.save((job := shelf.take(store, "a.mp3")), failed(job))
+        store.save((job := filled_store.take(store, "a.mp3")), failed(job))
         assert kinds(store) == ["job.failed"]
         assert store.event_queue.readers() == []
 
 
-def test_an_event_is_there_exactly_if_its_fact_is(shelf: FilledStore, store: Store) -> None:
+def test_an_event_is_there_exactly_if_its_fact_is(filled_store: FilledStore, store: Store) -> None:
     """In one transaction: what is rolled back has no event, as it would be after a kill."""
-    job = shelf.take(store, "a.mp3")
+    job = filled_store.take(store, "a.mp3")
     store.connection.execute("COMMIT")
     store.connection.execute("BEGIN")
     store.save(job, failed(job))
@@ -106,45 +106,45 @@ def test_an_event_is_there_exactly_if_its_fact_is(shelf: FilledStore, store: Sto
     )
 
 
-def test_what_a_done_job_says_and_that_no_signed_link_is_among_it(shelf: FilledStore) -> None:
-    with shelf.store() as store:
+def test_what_a_done_job_says_and_that_no_signed_link_is_among_it(filled_store: FilledStore) -> None:
+    with filled_store.store() as store:
         store.event_queue.configure({"phone": ALL}, page=False)
-        shelf._ended(store)
+        filled_store._ended(store)
         (event,) = [event for event in events(store) if event.fact.kind is EventKind.JOB_DONE]
-    out = str(shelf.outbox)
+    out = str(filled_store.outbox)
     assert event.fact.data["output"] == f"{out}/podcasts/ep1"
     assert [track["path"] for track in event.fact.data["tracks"]] == [
         f"{out}/podcasts/ep1/voice.mp3",
         f"{out}/podcasts/ep1/no_voice.mp3",
     ]
     assert event.fact.data["job"] == {
-        "id": 1, "inbox": str(shelf.inbox), "path": "podcasts/ep1.mp3", "rule": "podcasts", "stage": "done", "minutes": 3.0,
+        "id": 1, "inbox": str(filled_store.inbox), "path": "podcasts/ep1.mp3", "rule": "podcasts", "stage": "done", "minutes": 3.0,
     }  # fmt: skip
     assert "https://" not in str(event.fact.data)
 
 
-def test_no_text_of_an_event_holds_what_signs_a_link(shelf: FilledStore, store: Store) -> None:
-    job = shelf.take(store, "a.mp3")
+def test_no_text_of_an_event_holds_what_signs_a_link(filled_store: FilledStore, store: Store) -> None:
+    job = filled_store.take(store, "a.mp3")
     link = "https://d.lalal.ai/media/x.mp3?Expires=1&Signature=abc"
     store.save(job, replace(held(job, Hold.LINK), hold_reason=f"the link {link} cannot be used: its scheme"))
-    store.save((job := shelf.take(store, "b.mp3")), replace(failed(job), error=f"GET {link} answered 403"))
+    store.save((job := filled_store.take(store, "b.mp3")), replace(failed(job), error=f"GET {link} answered 403"))
     store.events.publish_due(NOW + 2)
     assert {event.fact.data.get("error") or event.fact.data["reason"] for event in events(store)} == {
         "GET https://d.lalal.ai/media/x.mp3?… answered 403", "the link https://d.lalal.ai/media/x.mp3?… cannot be used: its scheme",
     }  # fmt: skip
 
 
-def test_a_held_job_that_fails_ends_its_hold(shelf: FilledStore, store: Store) -> None:
-    job = shelf.take(store, "a.mp3")
+def test_a_held_job_that_fails_ends_its_hold(filled_store: FilledStore, store: Store) -> None:
+    job = filled_store.take(store, "a.mp3")
     job = store.save(job, held(job))
     store.save(job, failed(job, NOW + 0.5))
     store.events.publish_due(NOW + HOUR)
     assert kinds(store) == ["job.failed"]
 
 
-def test_many_holds_of_one_cause_are_one_event_with_a_count(shelf: FilledStore, store: Store) -> None:
+def test_many_holds_of_one_cause_are_one_event_with_a_count(filled_store: FilledStore, store: Store) -> None:
     for number in range(2500):
-        job = shelf.take(store, f"{number}.mp3")
+        job = filled_store.take(store, f"{number}.mp3")
         store.save(job, held(job, Hold.MINUTES, NOW + number / 100, HoldSource.LEFT))
     assert events(store) == []
     assert store.events.publish_due(NOW + 25) == NOW + 24.99 + written.HELD_QUIET_SECONDS
@@ -155,28 +155,28 @@ def test_many_holds_of_one_cause_are_one_event_with_a_count(shelf: FilledStore, 
 
 
 def test_holds_that_come_for_an_hour_are_said_after_a_minute_and_then_every_five(
-    shelf: FilledStore, store: Store
+    filled_store: FilledStore, store: Store
 ) -> None:
     counts = []
     for number in range(3600):
         now = NOW + number
-        store.save((job := shelf.take(store, f"{number}.mp3")), held(job, Hold.DUPLICATE, now))
+        store.save((job := filled_store.take(store, f"{number}.mp3")), held(job, Hold.DUPLICATE, now))
         store.events.publish_due(now)
         counts = [event.fact.count for event in events(store)]
     assert len(counts) == 12
     assert sum(counts) <= 3600
 
 
-def test_a_first_scan_that_holds_hundreds_is_one_event(shelf: FilledStore, store: Store) -> None:
+def test_a_first_scan_that_holds_hundreds_is_one_event(filled_store: FilledStore, store: Store) -> None:
     for number in range(300):
-        shelf.take(store, f"{number}.mp3", hold=Hold.FIRST_SCAN, hold_reason="there before the first scan")
+        filled_store.take(store, f"{number}.mp3", hold=Hold.FIRST_SCAN, hold_reason="there before the first scan")
     store.events.publish_due(NOW + 2)
     (event,) = events(store)
     assert (event.fact.count, event.fact.data["hold"]) == (300, "first_scan")
 
 
-def test_causes_of_a_hold_are_distinguished_and_end_together(shelf: FilledStore, store: Store) -> None:
-    first, second = (shelf.take(store, name) for name in ("a.mp3", "b.mp3"))
+def test_causes_of_a_hold_are_distinguished_and_end_together(filled_store: FilledStore, store: Store) -> None:
+    first, second = (filled_store.take(store, name) for name in ("a.mp3", "b.mp3"))
     first = store.save(first, held(first, Hold.MINUTES, NOW, HoldSource.LEFT))
     second = store.save(second, held(second, Hold.MINUTES, NOW, HoldSource.PER_FILE))
     store.events.publish_due(NOW + 2)
@@ -188,17 +188,17 @@ def test_causes_of_a_hold_are_distinguished_and_end_together(shelf: FilledStore,
     assert kinds(store) == ["job.held", "job.held", "hold.cleared"]
 
 
-def test_a_hold_that_is_over_before_it_was_said_is_never_said(shelf: FilledStore, store: Store) -> None:
-    job = shelf.take(store, "a.mp3")
+def test_a_hold_that_is_over_before_it_was_said_is_never_said(filled_store: FilledStore, store: Store) -> None:
+    job = filled_store.take(store, "a.mp3")
     job = store.save(job, held(job))
     store.save(job, waiting(job, NOW + 0.5))
     assert store.events.publish_due(NOW + HOUR) is None
     assert events(store) == []
 
 
-def test_an_unsuccessful_probe_is_not_reported(shelf: FilledStore, store: Store) -> None:
+def test_an_unsuccessful_probe_is_not_reported(filled_store: FilledStore, store: Store) -> None:
     """Released, tried, and held again by the same cause within the same stage."""
-    job = shelf.take(store, "a.mp3")
+    job = filled_store.take(store, "a.mp3")
     now = NOW
     for _ in range(20):
         job = store.save(job, held(job, Hold.DISK, now))
@@ -210,8 +210,8 @@ def test_an_unsuccessful_probe_is_not_reported(shelf: FilledStore, store: Store)
     assert kinds(store) == ["job.held"]
 
 
-def test_a_job_held_again_at_a_later_stage_is_news(shelf: FilledStore, store: Store) -> None:
-    job = shelf.take(store, "a.mp3")
+def test_a_job_held_again_at_a_later_stage_is_news(filled_store: FilledStore, store: Store) -> None:
+    job = filled_store.take(store, "a.mp3")
     job = store.save(job, held(job))
     store.events.publish_due(NOW + 2)
     job = store.save(job, replace(waiting(job, NOW + HOUR), stage=Stage.DOWNLOAD))
@@ -220,8 +220,8 @@ def test_a_job_held_again_at_a_later_stage_is_news(shelf: FilledStore, store: St
     assert kinds(store) == ["job.held", "job.held"]
 
 
-def test_the_license_says_itself_what_is_wrong_with_it(shelf: FilledStore, store: Store) -> None:
-    shelf.take(store, "a.mp3")
+def test_the_license_says_itself_what_is_wrong_with_it(filled_store: FilledStore, store: Store) -> None:
+    filled_store.take(store, "a.mp3")
     store.hold_all(Hold.LICENSE, "no key", NOW)
     store.events.license_is(EventKind.LICENSE_MISSING, "no key", NOW)
     store.events.license_is(EventKind.LICENSE_MISSING, "no key", NOW + 10)  # said at every start
@@ -261,12 +261,12 @@ def test_an_inbox_that_stays_unavailable_after_flapping_is_reported_in_the_end(s
     assert kinds(store) == ["inbox.unavailable", "inbox.back", "inbox.unavailable"]
 
 
-def test_what_was_on_before_a_restart_is_not_said_again(shelf: FilledStore) -> None:
+def test_what_was_on_before_a_restart_is_not_said_again(filled_store: FilledStore) -> None:
     for start in range(3):
-        with shelf.store() as store:
+        with filled_store.store() as store:
             store.event_queue.configure({"phone": ALL}, page=False)
             store.folders.set_folder("/out", marker=None, reason="gone", now=NOW + start * HOUR)
-    with shelf.store() as store:
+    with filled_store.store() as store:
         store.folders.set_folder("/out", marker="m", reason=None, now=NOW + 4 * HOUR)
         assert kinds(store) == ["folder.unavailable", "folder.back"]
 
@@ -288,9 +288,9 @@ def test_a_stepped_clock_keeps_nothing_back_for_years(store: Store) -> None:
     assert kinds(store) == ["service.down"]
 
 
-def test_paths_that_are_not_utf8_are_kept_exactly(shelf: FilledStore, store: Store) -> None:
+def test_paths_that_are_not_utf8_are_kept_exactly(filled_store: FilledStore, store: Store) -> None:
     path = os.fsdecode(b"caf\xe9\n.mp3")
-    job = shelf.take(store, path)
+    job = filled_store.take(store, path)
     store.save(job, replace(failed(job), error="no audio"))
     store.folders.set_inbox_state(
         os.fsdecode(b"/in\xff"), available=False, reason="gone", watch="native", watch_reason="", now=NOW
@@ -308,14 +308,14 @@ def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
     return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
 
 
-def test_a_database_of_the_version_before_keeps_its_rows(shelf: FilledStore, tmp_path: Path) -> None:
+def test_a_database_of_the_version_before_keeps_its_rows(filled_store: FilledStore, tmp_path: Path) -> None:
     """With jobs whose results are on the service; the first reader is told of what happens from then on."""
-    shelf.fill()
+    filled_store.fill()
     version = next(number for number, step in enumerate(MIGRATIONS) if "CREATE TABLE events (" in step)
     (tmp_path / "old").mkdir(mode=0o700)
     with (
         closing(sqlite3.connect(tmp_path / "old/lalald.sqlite3", isolation_level=None)) as old,
-        closing(sqlite3.connect(shelf.state / "lalald.sqlite3")) as filled,
+        closing(sqlite3.connect(filled_store.state / "lalald.sqlite3")) as filled,
     ):
         bring_to(old, 0, version)
         for table in ("job_settings", "jobs", "tasks", "tracks", "charges"):
@@ -324,11 +324,11 @@ def test_a_database_of_the_version_before_keeps_its_rows(shelf: FilledStore, tmp
             old.executemany(f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * len(rows[0]))})", rows)
     store = Store.open(tmp_path / "old")
     try:
-        with shelf.store() as before:
+        with filled_store.store() as before:
             assert [store.job(number) for number in range(1, 10)] == [before.job(number) for number in range(1, 10)]
         assert store.deadlines.jobs_with_results(NOW - HOUR, NOW) == [(6, NOW - 60)]
         store.event_queue.configure({"phone": ALL}, page=False)
-        store.save((job := shelf.take(store, "new.mp3")), failed(job))
+        store.save((job := filled_store.take(store, "new.mp3")), failed(job))
         assert kinds(store) == ["job.failed"]
     finally:
         store.close()
@@ -350,27 +350,31 @@ def causes(store: Store, selection: Selection = PROBLEMS, after: int = 0) -> lis
     return results[0]
 
 
-def test_2500_failures_of_one_cause_are_one_with_the_first_ten(shelf: FilledStore, store: Store) -> None:
+def test_2500_failures_of_one_cause_are_one_with_the_first_ten(filled_store: FilledStore, store: Store) -> None:
     for number in range(2500):
-        store.save((job := shelf.take(store, f"{number}.mp3")), failed(job, NOW + number / 50))
-    store.save((job := shelf.take(store, "large.mp3")), failed(job, NOW, FailureKind.TOO_LARGE))
+        store.save((job := filled_store.take(store, f"{number}.mp3")), failed(job, NOW + number / 50))
+    store.save((job := filled_store.take(store, "large.mp3")), failed(job, NOW, FailureKind.TOO_LARGE))
     first, second = causes(store)
     assert (first.count, second.count) == (2500, 1)
     assert [event.fact.data["job"]["path"] for event in first.events] == [f"{number}.mp3" for number in range(10)]
 
 
-def test_failures_of_tasks_are_distinguished_by_their_codes_not_by_their_text(shelf: FilledStore, store: Store) -> None:
+def test_failures_of_tasks_are_distinguished_by_their_codes_not_by_their_text(
+    filled_store: FilledStore, store: Store
+) -> None:
     for number, code in enumerate(["http_422", "http_422", "max_duration"]):
-        job = shelf.take(store, f"podcasts/{number}.mp3")
+        job = filled_store.take(store, f"podcasts/{number}.mp3")
         task = replace(job.tasks[0], error=f"words {number}", failure=TaskFailure.REFUSED, error_code=code)
         store.save(job, replace(failed(job.with_task(task), kind=None), error=f"other words {number}"))
     assert [cause.count for cause in causes(store)] == [2, 1]
 
 
-def test_what_is_over_before_its_message_leaves_is_not_sent_nor_that_it_is(shelf: FilledStore, store: Store) -> None:
+def test_what_is_over_before_its_message_leaves_is_not_sent_nor_that_it_is(
+    filled_store: FilledStore, store: Store
+) -> None:
     store.folders.set_folder("/out", marker=None, reason="gone", now=NOW)
     store.folders.set_folder("/out", marker=None, reason=None, now=NOW + 10)
-    job = shelf.take(store, "a.mp3")
+    job = filled_store.take(store, "a.mp3")
     job = store.save(job, failed(job, NOW))
     store.save(job, done(job, NOW + 20))
     store.folders.set_folder("/done", marker=None, reason="gone", now=NOW + 30)
@@ -379,9 +383,9 @@ def test_what_is_over_before_its_message_leaves_is_not_sent_nor_that_it_is(shelf
     assert causes(store) == []
 
 
-def test_the_end_of_a_reported_problem_is_reported(shelf: FilledStore, store: Store) -> None:
+def test_the_end_of_a_reported_problem_is_reported(filled_store: FilledStore, store: Store) -> None:
     store.folders.set_folder("/out", marker=None, reason="gone", now=NOW)
-    job = shelf.take(store, "a.mp3")
+    job = filled_store.take(store, "a.mp3")
     job = store.save(job, failed(job, NOW))
     newest = store.event_queue.newest_id()
     store.folders.set_folder("/out", marker=None, reason=None, now=NOW + 10)
@@ -392,21 +396,21 @@ def test_the_end_of_a_reported_problem_is_reported(shelf: FilledStore, store: St
     ]
 
 
-def test_a_done_job_does_not_count_as_a_problem_unless_it_ends_one(shelf: FilledStore, store: Store) -> None:
-    store.save((job := shelf.take(store, "a.mp3")), done(job, NOW))
+def test_a_done_job_does_not_count_as_a_problem_unless_it_ends_one(filled_store: FilledStore, store: Store) -> None:
+    store.save((job := filled_store.take(store, "a.mp3")), done(job, NOW))
     assert causes(store) == []
     assert [cause.count for cause in causes(store, ALL)] == [1]
 
 
-def test_an_entry_for_every_done_job_gets_those_that_failed_before_too(shelf: FilledStore, store: Store) -> None:
-    job = shelf.take(store, "a.mp3")
+def test_an_entry_for_every_done_job_gets_those_that_failed_before_too(filled_store: FilledStore, store: Store) -> None:
+    job = filled_store.take(store, "a.mp3")
     job = store.save(job, failed(job, NOW))
     store.save(job, done(job, NOW + 20))
     assert [event.fact.kind for cause in causes(store, ALL) for event in cause.events] == ["job.done"]
 
 
-def test_a_job_that_failed_twice_counts_once(shelf: FilledStore, store: Store) -> None:
-    job = shelf.take(store, "a.mp3")
+def test_a_job_that_failed_twice_counts_once(filled_store: FilledStore, store: Store) -> None:
+    job = filled_store.take(store, "a.mp3")
     job = store.save(job, failed(job, NOW))
     job = store.save(job, waiting(job, NOW + 5))
     store.save(job, failed(job, NOW + 9))
@@ -414,10 +418,10 @@ def test_a_job_that_failed_twice_counts_once(shelf: FilledStore, store: Store) -
     assert (cause.count, len(cause.events)) == (1, 1)
 
 
-def test_a_cursor_starts_where_its_entry_is_first_configured(shelf: FilledStore, store: Store) -> None:
-    store.save((job := shelf.take(store, "a.mp3")), failed(job))
+def test_a_cursor_starts_where_its_entry_is_first_configured(filled_store: FilledStore, store: Store) -> None:
+    store.save((job := filled_store.take(store, "a.mp3")), failed(job))
     store.event_queue.configure({"phone": ALL, "new": ALL}, page=False)
-    store.save((job := shelf.take(store, "b.mp3")), failed(job))
+    store.save((job := filled_store.take(store, "b.mp3")), failed(job))
     cursors = {reader.name: reader.cursor for reader in store.event_queue.readers()}
     assert cursors == {"phone": 0, "new": 1}
     assert store.event_queue.configure({"new": ALL}, page=False) == [RemovedEntry("phone", 2)]
@@ -425,36 +429,36 @@ def test_a_cursor_starts_where_its_entry_is_first_configured(shelf: FilledStore,
     assert {reader.name: reader.cursor for reader in store.event_queue.readers()} == {"phone": 2, "new": 1}
 
 
-def test_what_a_removed_entry_wanted_and_was_not_sent_is_counted(shelf: FilledStore, store: Store) -> None:
+def test_what_a_removed_entry_wanted_and_was_not_sent_is_counted(filled_store: FilledStore, store: Store) -> None:
     queue = store.event_queue
     wants = {"phone": PROBLEMS, "none": Selection(frozenset({EventKind.DAEMON_STARTED})), "all": ALL}
     assert queue.configure(wants, page=True) == []
     for name, kind in (("a.mp3", FailureKind.UNSUPPORTED), ("b.mp3", FailureKind.TOO_LARGE)):
-        store.save((job := shelf.take(store, name)), failed(job, kind=kind))
+        store.save((job := filled_store.take(store, name)), failed(job, kind=kind))
     for number in range(3):
-        store.save((job := shelf.take(store, f"{number}.mp3")), done(job, NOW))
+        store.save((job := filled_store.take(store, f"{number}.mp3")), done(job, NOW))
     queue.causes_dealt_with("phone", queue.newest_id(), [events(store)[0].fact.cause])
     queue.advance("all", 1)
     assert queue.configure({}, page=True) == [RemovedEntry("all", 4), RemovedEntry("phone", 1)]
     assert queue.configure({}, page=True) == []
 
 
-def test_of_an_entry_of_an_earlier_version_problems_are_counted(shelf: FilledStore) -> None:
+def test_of_an_entry_of_an_earlier_version_problems_are_counted(filled_store: FilledStore) -> None:
     """It did not store what an entry wants."""
     before = next(number for number, script in enumerate(MIGRATIONS) if "event_readers ADD COLUMN kinds" in script)
-    shelf.state.mkdir(exist_ok=True)
-    with closing(sqlite3.connect(shelf.state / FILE_NAME, isolation_level=None)) as old:
+    filled_store.state.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(filled_store.state / FILE_NAME, isolation_level=None)) as old:
         bring_to(old, 0, before)
         old.execute("INSERT INTO event_readers (name, cursor, dropped) VALUES ('phone', 0, 3)")
-    with shelf.store() as store:
-        store.save((job := shelf.take(store, "a.mp3")), failed(job))
-        store.save((job := shelf.take(store, "b.mp3")), done(job, NOW))
+    with filled_store.store() as store:
+        store.save((job := filled_store.take(store, "a.mp3")), failed(job))
+        store.save((job := filled_store.take(store, "b.mp3")), done(job, NOW))
         assert store.event_queue.readers()[0].dropped == 3
         assert store.event_queue.configure({}, page=False) == [RemovedEntry("phone", 1)]
 
 
-def test_the_last_reader_takes_the_events_with_it(shelf: FilledStore, store: Store) -> None:
-    store.save((job := shelf.take(store, "a.mp3")), failed(job))
+def test_the_last_reader_takes_the_events_with_it(filled_store: FilledStore, store: Store) -> None:
+    store.save((job := filled_store.take(store, "a.mp3")), failed(job))
     store.events.service_is("down", NOW)
     store.event_queue.configure({}, page=False)
     for table in ("events", "pending_events", "reported_holds"):
@@ -464,9 +468,9 @@ def test_the_last_reader_takes_the_events_with_it(shelf: FilledStore, store: Sto
 # how long they are kept
 
 
-def test_events_are_kept_until_they_are_old_and_dealt_with(shelf: FilledStore, store: Store) -> None:
+def test_events_are_kept_until_they_are_old_and_dealt_with(filled_store: FilledStore, store: Store) -> None:
     for number in range(10):
-        store.save((job := shelf.take(store, f"{number}.mp3")), failed(job, NOW - 8 * DAY + number * DAY))
+        store.save((job := filled_store.take(store, f"{number}.mp3")), failed(job, NOW - 8 * DAY + number * DAY))
     assert store.events.trim(NOW - DAY) == 0  # none was sent
     store.event_queue.advance("phone", 5, sent_at=NOW)
     assert store.events.trim(NOW - DAY) == 5
@@ -483,8 +487,10 @@ def test_the_begin_of_what_is_not_over_is_kept_for_its_end(store: Store) -> None
     assert kinds(store) == ["folder.unavailable", "folder.back"]
 
 
-def test_no_more_than_a_number_of_events_is_kept_and_what_is_lost_is_known(shelf: FilledStore, store: Store) -> None:
-    job = shelf.take(store, "a.mp3")
+def test_no_more_than_a_number_of_events_is_kept_and_what_is_lost_is_known(
+    filled_store: FilledStore, store: Store
+) -> None:
+    job = filled_store.take(store, "a.mp3")
     for _ in range(3):
         store.events.job_failed(job, NOW)
     store.connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'events'", (written.MOST_EVENTS + 998,))
@@ -499,9 +505,9 @@ def test_no_more_than_a_number_of_events_is_kept_and_what_is_lost_is_known(shelf
 # the page's log
 
 
-def test_the_log_is_read_in_pages_by_id_newest_first(shelf: FilledStore, store: Store) -> None:
+def test_the_log_is_read_in_pages_by_id_newest_first(filled_store: FilledStore, store: Store) -> None:
     for number in range(25):
-        job = shelf.take(store, f"{number}.mp3")
+        job = filled_store.take(store, f"{number}.mp3")
         store.save(job, failed(job) if number % 5 else done(job, NOW))
     log = EventLog(store.connection)
     first = log.page(limit=10)

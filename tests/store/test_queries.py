@@ -140,7 +140,7 @@ def test_neither_reports_nor_requests_make_or_migrate_a_database(tmp_path: Path)
     for kind in (Reports, Requests):
         with pytest.raises(StoreError, match="holds no database yet"):
             kind.open(tmp_path)
-    filled_store = FilledStore(tmp_path / "shelf")
+    filled_store = FilledStore(tmp_path / "filled_store")
     filled_store.fill()
     with closing(sqlite3.connect(filled_store.state / "lalald.sqlite3")) as connection, connection:
         connection.execute("PRAGMA user_version = 0")
@@ -148,7 +148,7 @@ def test_neither_reports_nor_requests_make_or_migrate_a_database(tmp_path: Path)
     for kind in (Reports, Requests):
         with pytest.raises(StoreError, match="version 0"):
             kind.open(filled_store.state)
-    assert os.listdir(tmp_path) == ["shelf"]
+    assert os.listdir(tmp_path) == ["filled_store"]
 
 
 def states(filled_store: FilledStore) -> dict[int, tuple[int, Request | None]]:

@@ -16,7 +16,7 @@ from lalald.store import Store
 from lalald.store.database import FILE_NAME
 from lalald.store.queries import Reports
 from lalald.store.schema.migrations import MIGRATIONS, bring_to
-from tests.jobs.test_transitions import HANDLING
+from tests.jobs.test_transitions import SETTINGS
 
 BEFORE = next(number for number, script in enumerate(MIGRATIONS) if "RENAME COLUMN twin_id" in script)
 NOT_UTF8 = b"/in/failed/caf\xe9.wav"
@@ -47,7 +47,7 @@ def state(tmp_path: Path) -> Path:
     """The state folder of the version before, with job 1 that is done and job 2 that failed."""
     with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as old:
         bring_to(old, 0, BEFORE)
-        insert(old, "handlings", {"id": 1, "json": HANDLING.to_json()})
+        insert(old, "handlings", {"id": 1, "json": SETTINGS.to_json()})
         insert(old, "facts", {"name": "minutes", "json": '{"left": 4.5}', "at": 8.0})
         done = {"stage": "done", "state": "done", "twin_id": None, "redo": 0, "request": None, "request_seen": None}
         insert(
@@ -68,7 +68,7 @@ def job_two(state: Path) -> Job:
 
 def test_every_renamed_column_of_a_job_keeps_its_value(state: Path) -> None:
     job = job_two(state)
-    assert job.settings == HANDLING
+    assert job.settings == SETTINGS
     assert job.moved_to == "/in/failed/caf\udce9.wav"
     assert (job.archived, job.ignore_duplicates, job.duplicate_of, job.task_fingerprint) == (True, True, 1, "abc")
     assert (job.request, job.request_terms) == (

@@ -24,7 +24,7 @@ from lalald.store.database import FILE_NAME
 from lalald.store.due import Demand, ProbeWanted, Queue
 from lalald.store.schema.migrations import APPLICATION_ID, MIGRATIONS, VERSION, bring_to
 from lalald.store.tables.task_writer import StaleError
-from tests.jobs.test_transitions import HANDLING
+from tests.jobs.test_transitions import SETTINGS
 
 Answer = TypeVar("Answer")
 NOW = 1_000_000.0
@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def found(path: str = "a.wav", **facts: object) -> NewFile:
     tasks = (Task(1, None, "demuser", {"stem": "music"}), Task(2, "x", "multistem", {"stem_list": ["drum"]}))
-    made = NewFile("/in", path, 10, 1, 1, "r", HANDLING, tasks)
+    made = NewFile("/in", path, 10, 1, 1, "r", SETTINGS, tasks)
     return replace(made, **facts)  # type: ignore[arg-type] # the facts are the fields' own
 
 
@@ -275,7 +275,7 @@ def _shape(connection: sqlite3.Connection) -> list[tuple[str, str]]:
 def test_an_older_database_learns_what_its_jobs_were_charged(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     bring_to(connection, 0, 3)
-    connection.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (HANDLING.to_json(),))
+    connection.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (SETTINGS.to_json(),))
     for job_id in (1, 2):
         connection.execute(
             "INSERT INTO jobs (id, inbox, path, size, mtime_ns, inode, rule, handling, stage, state, recipe, created_at, updated_at)"
@@ -311,7 +311,7 @@ def test_an_older_database_learns_why_its_tasks_failed(
 ) -> None:
     connection = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     bring_to(connection, 0, 7)
-    connection.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (HANDLING.to_json(),))
+    connection.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (SETTINGS.to_json(),))
     connection.execute(
         "INSERT INTO jobs (id, inbox, path, size, mtime_ns, inode, rule, handling, stage, state, recipe, error, created_at, updated_at)"
         " VALUES (1, '/in', 'a', 1, 1, 1, 'r', 1, ?, 'failed', '', ?, 1, 1)",
@@ -487,7 +487,7 @@ def test_downloads_of_the_version_before_wait_at_their_host(tmp_path: Path) -> N
     with closing(sqlite3.connect(state / FILE_NAME, isolation_level=None)) as old:
         old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         bring_to(old, 0, version)
-        old.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (HANDLING.to_json(),))
+        old.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (SETTINGS.to_json(),))
         columns = "INSERT INTO jobs (id, inbox, path, size, mtime_ns, inode, rule, handling, stage, state, recipe, created_at, updated_at)"
         for job_id, stage in ((1, "download"), (2, "upload"), (3, "download")):
             old.execute(
@@ -513,7 +513,7 @@ def test_holds_for_the_license_of_the_version_before_keep_their_meaning(tmp_path
     with closing(sqlite3.connect(state / FILE_NAME, isolation_level=None)) as old:
         old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         bring_to(old, 0, version)
-        old.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (HANDLING.to_json(),))
+        old.execute("INSERT INTO handlings (id, json) VALUES (1, ?)", (SETTINGS.to_json(),))
         columns = (
             "id, inbox, path, size, mtime_ns, inode, rule, handling, stage, state, hold, recipe, created_at, updated_at"
         )

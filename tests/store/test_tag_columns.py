@@ -14,12 +14,12 @@ from lalald.jobs.task import Track
 from lalald.store import Store
 from lalald.store.database import FILE_NAME
 from lalald.store.schema.migrations import MIGRATIONS, bring_to
-from tests.jobs.test_transitions import HANDLING
+from tests.jobs.test_transitions import SETTINGS
 
 
 def test_rows_of_a_version_without_tags_are_read_and_saved(tmp_path: Path) -> None:
     before = next(number for number, script in enumerate(MIGRATIONS) if "ADD COLUMN sent_sha256" in script)
-    settings = json.loads(HANDLING.to_json())
+    settings = json.loads(SETTINGS.to_json())
     del settings["tags"], settings["tag_title"]
     with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as old:
         bring_to(old, 0, before)
@@ -49,5 +49,5 @@ def test_rows_of_a_version_without_tags_are_read_and_saved(tmp_path: Path) -> No
 
 
 def test_settings_are_kept_with_the_job() -> None:
-    settings = replace(HANDLING, tags=True, tag_title="{name}")
+    settings = replace(SETTINGS, tags=True, tag_title="{name}")
     assert JobSettings.from_json(settings.to_json()) == settings

@@ -15,7 +15,7 @@ from lalald.store import NewFile, Store
 from lalald.store.database import FILE_NAME
 from lalald.store.schema.migrations import VERSION
 from tests.conftest import MakeHome
-from tests.jobs.test_transitions import HANDLING
+from tests.jobs.test_transitions import SETTINGS
 from tests.support.private_mounts import dead_mount, in_own_mounts
 from tests.support.running import Home, write_wav
 
@@ -25,7 +25,7 @@ Spoil = Callable[[Path], None]
 def filled(state: Path) -> Path:
     """A database of some hundred pages, closed in order."""
     store = Store.open(state)
-    found = [NewFile("/in", f"{number:04}.wav", number, 1, 1, "r", HANDLING) for number in range(1000)]
+    found = [NewFile("/in", f"{number:04}.wav", number, 1, 1, "r", SETTINGS) for number in range(1000)]
     store.add_files(found, 1.0)
     store.close()
     return state / FILE_NAME
@@ -36,7 +36,7 @@ def with_log(state: Path) -> Path:
     path = filled(state)
     store = Store.open(state)
     for number in range(5):
-        store.add_files([NewFile("/in", f"late {number}.wav", 1, 1, 1, "r", HANDLING)], 1.0)
+        store.add_files([NewFile("/in", f"late {number}.wav", 1, 1, 1, "r", SETTINGS)], 1.0)
     left = {name: (state / name).read_bytes() for name in (FILE_NAME, f"{FILE_NAME}-wal")}
     store.close()
     for name, content in left.items():

@@ -26,38 +26,38 @@ RUNS_FOR_HOURS = Options(checks_per_minute=PLENTY, processing_seconds=36_000.0)
 def test_a_cancelled_file_stays_in_place_whatever_the_service_answers(fault: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         deadlines = HURRIED if "hang" in fault else PATIENT
-        async with WorkerDriver(tmp_path, options=RUNS_FOR_HOURS, deadlines=deadlines) as shop:
-            await shop.drop("ep1.wav")
-            await shop.until_job("it runs", stage=Stage.CHECK)
-            shop.sandbox.faults(f"cancel:{fault}")
-            await shop.ask(Request.CANCEL, 1)
-            job = await shop.until_job("it is cancelled", state=State.CANCELLED, request=None)
+        async with WorkerDriver(tmp_path, options=RUNS_FOR_HOURS, deadlines=deadlines) as driver:
+            await driver.drop("ep1.wav")
+            await driver.until_job("it runs", stage=Stage.CHECK)
+            driver.sandbox.faults(f"cancel:{fault}")
+            await driver.ask(Request.CANCEL, 1)
+            job = await driver.until_job("it is cancelled", state=State.CANCELLED, request=None)
             assert job.error == "it was cancelled"
-            assert tree(shop.inbox) == ["ep1.wav"]
-            assert [task["status"] for task in shop.sandbox.state()["tasks"]] == ["cancelled"]
-            assert shop.charges().total() == 1
-            assert len(shop.journal.of("cancel.postponed")) <= 1
+            assert tree(driver.inbox) == ["ep1.wav"]
+            assert [task["status"] for task in driver.sandbox.state()["tasks"]] == ["cancelled"]
+            assert driver.charges().total() == 1
+            assert len(driver.journal.of("cancel.postponed")) <= 1
 
     run(scenario())
 
 
 def test_an_outage_costs_cancels_one_probe_for_all_of_them(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=RUNS_FOR_HOURS) as shop:
-            await shop.drop(*(f"ep{n}.wav" for n in range(40)), duplicates="process")
+        async with WorkerDriver(tmp_path, options=RUNS_FOR_HOURS) as driver:
+            await driver.drop(*(f"ep{n}.wav" for n in range(40)), duplicates="process")
 
             async def running() -> bool:
-                return all(job.stage is Stage.CHECK for job in await shop.jobs())
+                return all(job.stage is Stage.CHECK for job in await driver.jobs())
 
-            await shop.until(running, "all of them run")
-            shop.sandbox.faults("cancel:503*0")
-            await shop.ask(Request.CANCEL, *range(1, 41))
+            await driver.until(running, "all of them run")
+            driver.sandbox.faults("cancel:503*0")
+            await driver.ask(Request.CANCEL, *range(1, 41))
             await asyncio.sleep(3600)
-            asked = shop.counts()["cancel"]
+            asked = driver.counts()["cancel"]
             assert 1 < asked < 3600, "with the shortest backoffs of all, half a second"
-            assert len(shop.journal.of("cancel.postponed")) == 1
-            shop.sandbox.faults()
-            jobs = await shop.rest()
+            assert len(driver.journal.of("cancel.postponed")) == 1
+            driver.sandbox.faults()
+            jobs = await driver.rest()
             assert {job.state for job in jobs} == {State.CANCELLED}
 
     run(scenario(), speed=2000.0)
@@ -68,22 +68,22 @@ def test_a_cancel_during_delivery_keeps_the_file_in_place(tmp_path: Path) -> Non
 
     async def scenario() -> None:
         asked = [("demuser", {"stem": "music"}), ("change_voice", {"voice_pack_id": "ALEX_KAYE"})]
-        async with WorkerDriver(tmp_path, asked=asked) as shop:
-            shop.sandbox.faults("change_voice:stuck*1")
-            await shop.drop("ep1.wav")
+        async with WorkerDriver(tmp_path, asked=asked) as driver:
+            driver.sandbox.faults("change_voice:stuck*1")
+            await driver.drop("ep1.wav")
 
             async def one_is_finished() -> bool:
-                return [task.stage for task in (await shop.job()).tasks] == [Stage.DOWNLOAD, Stage.CHECK]
+                return [task.stage for task in (await driver.job()).tasks] == [Stage.DOWNLOAD, Stage.CHECK]
 
-            await shop.until(one_is_finished, "one of two is finished")
-            await shop.ask(Request.CANCEL, 1)
-            (job,) = await shop.rest()
+            await driver.until(one_is_finished, "one of two is finished")
+            await driver.ask(Request.CANCEL, 1)
+            (job,) = await driver.rest()
             assert job.state is State.CANCELLED
             assert job.error == "task 2 (change_voice): it was cancelled"
-            assert (tree(shop.outbox), tree(shop.inbox)) == (["ep1/music.wav", "ep1/no_music.wav"], ["ep1.wav"])
-            assert shop.journal.of("job.failed") == []
-            await shop.ask(Request.RETRY, 1)
-            await shop.until_job("the other one is paid again", state=State.DONE)
-            assert (shop.charges().total(), tree(shop.inbox)) == (3, ["done/ep1.wav"])
+            assert (tree(driver.outbox), tree(driver.inbox)) == (["ep1/music.wav", "ep1/no_music.wav"], ["ep1.wav"])
+            assert driver.journal.of("job.failed") == []
+            await driver.ask(Request.RETRY, 1)
+            await driver.until_job("the other one is paid again", state=State.DONE)
+            assert (driver.charges().total(), tree(driver.inbox)) == (3, ["done/ep1.wav"])
 
     run(scenario())

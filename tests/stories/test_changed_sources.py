@@ -55,84 +55,84 @@ CHANGES: dict[str, Change] = {
 @asynccontextmanager
 async def watched(root: Path) -> AsyncIterator[WorkerDriver]:
     """An inbox that intake has seen: it has a marker, by which a folder that its last file left is told from a mount point."""
-    async with WorkerDriver(root) as shop:
-        write_marker(str(shop.inbox), None)
-        yield shop
+    async with WorkerDriver(root) as driver:
+        write_marker(str(driver.inbox), None)
+        yield driver
 
 
-def change_all(shop: WorkerDriver) -> dict[str, bytes]:
+def change_all(driver: WorkerDriver) -> dict[str, bytes]:
     """What lies in the inbox afterwards."""
     for name, change in CHANGES.items():
-        change(shop.inbox / name)
-    return contents(shop.inbox)
+        change(driver.inbox / name)
+    return contents(driver.inbox)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in tree(folder)}
 
 
-def sources_left(shop: WorkerDriver) -> list[object]:
-    return [source for source in shop.sandbox.state()["sources"] if source["deleted_at"] is None]
+def sources_left(driver: WorkerDriver) -> list[object]:
+    return [source for source in driver.sandbox.state()["sources"] if source["deleted_at"] is None]
 
 
-async def dropped(shop: WorkerDriver, left: dict[str, bytes]) -> None:
+async def dropped(driver: WorkerDriver, left: dict[str, bytes]) -> None:
     """Nothing was spent, nothing is left on the service, every file is unchanged, and is inspected again."""
-    shop.sandbox.faults()
-    for job in await shop.rest():
+    driver.sandbox.faults()
+    for job in await driver.rest():
         word = "removed" if job.path == "removed.wav" else "changed"
         assert job.state is State.CANCELLED
         assert f"{word} before anything was spent on it" in (job.error or "")
-    assert shop.charges() == {}
-    assert sources_left(shop) == []
-    assert shop.looked_again == [str(shop.inbox)] * len(CHANGES)
-    known = await shop.store.run(lambda store: store.known_in(str(shop.inbox), ""))
-    assert (known, contents(shop.inbox), shop.seen(), shop.litter()) == ({}, left, [], [])
+    assert driver.charges() == {}
+    assert sources_left(driver) == []
+    assert driver.looked_again == [str(driver.inbox)] * len(CHANGES)
+    known = await driver.store.run(lambda store: store.known_in(str(driver.inbox), ""))
+    assert (known, contents(driver.inbox), driver.seen(), driver.litter()) == ({}, left, [], [])
 
 
 def test_a_file_changed_before_the_upload_becomes_a_new_job(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with watched(tmp_path) as shop:
-            shop.sandbox.faults("upload:503*0")
-            await shop.drop(*CHANGES)
-            await shop.until(lambda: shop.counts().get("upload"), "it is tried")
-            await dropped(shop, change_all(shop))
+        async with watched(tmp_path) as driver:
+            driver.sandbox.faults("upload:503*0")
+            await driver.drop(*CHANGES)
+            await driver.until(lambda: driver.counts().get("upload"), "it is tried")
+            await dropped(driver, change_all(driver))
 
     run(scenario())
 
 
 def test_a_file_changed_during_the_upload_discards_it(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with watched(tmp_path) as shop:
+        async with watched(tmp_path) as driver:
             for name, change in CHANGES.items():
-                shop.sandbox.faults("upload:hang*0")
-                (job_id,) = await shop.drop(name, padding_bytes=LARGE_BYTES)
+                driver.sandbox.faults("upload:hang*0")
+                (job_id,) = await driver.drop(name, padding_bytes=LARGE_BYTES)
 
                 def under_way(job_id: int = job_id) -> bool:
                     return any(
-                        0 < transfer.progress < size for transfer, size in shop.context.transfers.get(job_id, [])
+                        0 < transfer.progress < size for transfer, size in driver.context.transfers.get(job_id, [])
                     )
 
-                await shop.until(under_way, "a part is sent")
-                change(shop.inbox / name)
-                shop.sandbox.faults()
-                await shop.until_job("it ends", job_id, state=State.CANCELLED)
-            await dropped(shop, contents(shop.inbox))
+                await driver.until(under_way, "a part is sent")
+                change(driver.inbox / name)
+                driver.sandbox.faults()
+                await driver.until_job("it ends", job_id, state=State.CANCELLED)
+            await dropped(driver, contents(driver.inbox))
 
     run(scenario())
 
 
 def test_a_file_changed_between_upload_and_split_discards_the_upload(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with watched(tmp_path) as shop:
-            shop.outbox.rename(tmp_path / "away")
-            await shop.drop(*CHANGES)
-            for job in await shop.rest():
+        async with watched(tmp_path) as driver:
+            driver.outbox.rename(tmp_path / "away")
+            await driver.drop(*CHANGES)
+            for job in await driver.rest():
                 assert (job.state, job.stage) == (State.HELD, Stage.SPLIT)
-            left = change_all(shop)
-            (tmp_path / "away").rename(shop.outbox)
-            await shop.until(lambda: len(shop.looked_again) == len(CHANGES), "they go on")
-            await dropped(shop, left)
-            assert shop.counts()["delete"] == len(CHANGES)
+            left = change_all(driver)
+            (tmp_path / "away").rename(driver.outbox)
+            await driver.until(lambda: len(driver.looked_again) == len(CHANGES), "they go on")
+            await dropped(driver, left)
+            assert driver.counts()["delete"] == len(CHANGES)
 
     run(scenario())
 
@@ -141,26 +141,26 @@ def test_a_file_changed_between_upload_and_split_discards_the_upload(tmp_path: P
 def test_once_a_charge_may_have_begun_the_file_no_longer_matters(tmp_path: Path, stage: Stage) -> None:
     """Paid once, for what was uploaded; what has its name now is somebody else's and stays."""
 
-    async def all_at(shop: WorkerDriver) -> bool:
-        asked = [job.stage is stage and job.paid for job in await shop.jobs()]
-        return all(asked) and bool(shop.counts().get(str(stage)))
+    async def all_at(driver: WorkerDriver) -> bool:
+        asked = [job.stage is stage and job.paid for job in await driver.jobs()]
+        return all(asked) and bool(driver.counts().get(str(stage)))
 
     async def scenario() -> None:
-        async with watched(tmp_path) as shop:
-            shop.sandbox.faults(f"{stage}:503*0", *(["batch:503*0"] if stage is Stage.SPLIT else []))
-            await shop.drop(*CHANGES)
-            await shop.until(lambda: all_at(shop), "all owe that stage")
-            left = change_all(shop)
-            shop.sandbox.faults()
-            for job in await shop.rest():
-                content = shop.contents[job.path]
-                result = shop.outbox / job.path.removesuffix(".wav") / "vocals.wav"
+        async with watched(tmp_path) as driver:
+            driver.sandbox.faults(f"{stage}:503*0", *(["batch:503*0"] if stage is Stage.SPLIT else []))
+            await driver.drop(*CHANGES)
+            await driver.until(lambda: all_at(driver), "all owe that stage")
+            left = change_all(driver)
+            driver.sandbox.faults()
+            for job in await driver.rest():
+                content = driver.contents[job.path]
+                result = driver.outbox / job.path.removesuffix(".wav") / "vocals.wav"
                 assert result.read_bytes() == track_bytes(content, "vocals", job.path)
                 word = "removed before" if job.path == "removed.wav" else "was not touched"
                 assert (job.state, word in (job.warning or "")) == (State.DONE, True)
-            assert list(shop.charges().values()) == [1] * len(CHANGES)
-            assert sources_left(shop) == []
-            assert (contents(shop.inbox), shop.litter()) == (left, [])
+            assert list(driver.charges().values()) == [1] * len(CHANGES)
+            assert sources_left(driver) == []
+            assert (contents(driver.inbox), driver.litter()) == (left, [])
 
     run(scenario())
 

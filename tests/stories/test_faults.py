@@ -187,94 +187,96 @@ async def _carried(row: Row, root: Path) -> None:
     queue = {"queue_seconds": QUEUE_SECONDS} if row.queued else {}
     options = Options(checks_per_minute=PLENTY, **queue, **row.options)
     deadlines = HURRIED if any("hang" in str(fault) for fault in row.faults) else PATIENT
-    async with WorkerDriver(root, options=options, asked=row.asked, deadlines=deadlines) as shop:
+    async with WorkerDriver(root, options=options, asked=row.asked, deadlines=deadlines) as driver:
         if len(row.files) == 1:
-            shop.sandbox.faults(*row.faults)
-            await shop.drop(*row.files)
+            driver.sandbox.faults(*row.faults)
+            await driver.drop(*row.files)
         else:
-            await _drop_together(shop, row)
+            await _drop_together(driver, row)
         if row.queued:
-            await _leave_the_queue(shop)
-        jobs = await shop.rest()
+            await _leave_the_queue(driver)
+        jobs = await driver.rest()
         ends = {row.files[0]: row.end, "ep0.wav": DELIVERED}
         for job in jobs:
-            check_the_end(shop, job, ends.get(job.path, row.others))
-        assert shop.litter() == []
-        check_what_is_said(shop)
+            check_the_end(driver, job, ends.get(job.path, row.others))
+        assert driver.litter() == []
+        check_what_is_said(driver)
 
 
-async def _drop_together(shop: WorkerDriver, row: Row) -> None:
+async def _drop_together(driver: WorkerDriver, row: Row) -> None:
     """Files whose tasks are asked for in one request: they gather while the start of another file hangs."""
-    shop.sandbox.faults("split:hang*0")
-    await shop.drop("ep0.wav", duplicates="process")
+    driver.sandbox.faults("split:hang*0")
+    await driver.drop("ep0.wav", duplicates="process")
 
     async def asked() -> bool:
-        return shop.counts().get("split") == 1
+        return driver.counts().get("split") == 1
 
-    await shop.until(asked, "the first start is on its way")
-    await shop.drop(*row.files)
+    await driver.until(asked, "the first start is on its way")
+    await driver.drop(*row.files)
 
     async def gathered() -> bool:
-        return all(job.stage is Stage.SPLIT for job in await shop.jobs())
+        return all(job.stage is Stage.SPLIT for job in await driver.jobs())
 
-    await shop.until(gathered, "everything is uploaded")
-    shop.sandbox.faults(*row.faults)
+    await driver.until(gathered, "everything is uploaded")
+    driver.sandbox.faults(*row.faults)
 
 
-async def _leave_the_queue(shop: WorkerDriver) -> None:
+async def _leave_the_queue(driver: WorkerDriver) -> None:
     async def started() -> bool:
-        return all(task.stage is Stage.CHECK for job in await shop.jobs() for task in job.tasks)
+        return all(task.stage is Stage.CHECK for job in await driver.jobs() for task in job.tasks)
 
-    await shop.until(started, "every id arrived")
-    shop.sandbox.advance(QUEUE_SECONDS)
+    await driver.until(started, "every id arrived")
+    driver.sandbox.advance(QUEUE_SECONDS)
 
 
-def check_the_end(shop: WorkerDriver, job: Job, end: End) -> None:
+def check_the_end(driver: WorkerDriver, job: Job, end: End) -> None:
     """Everything that a person, and an accountant, would look at."""
     assert (job.state, job.hold) == (end.state, end.hold), job
     assert end.says in f"{job.error} {job.hold_reason} {job.warning}"
-    ledger = Counter(charge["mode"] for charge in shop.sandbox.state()["charges"] if charge["source_name"] == job.path)
+    ledger = Counter(
+        charge["mode"] for charge in driver.sandbox.state()["charges"] if charge["source_name"] == job.path
+    )
     assert ledger == {task.mode: end.charges for task in job.tasks if end.charges}, "what was paid"
-    check_the_outbox(shop, job, end)
-    check_the_source(shop, job, end)
+    check_the_outbox(driver, job, end)
+    check_the_source(driver, job, end)
 
 
-def check_the_outbox(shop: WorkerDriver, job: Job, end: End) -> None:
+def check_the_outbox(driver: WorkerDriver, job: Job, end: End) -> None:
     """All of the results, or none."""
     name = Path(job.path).stem
     expected = [f"{name}/{label}.wav" for task in job.tasks for label in LABELS[task.mode]]
-    there = [path for path in shop.seen() if path.startswith(f"{name}/")]
+    there = [path for path in driver.seen() if path.startswith(f"{name}/")]
     assert there == (sorted(expected) if end.state is State.DONE else [])
     for path in there:
-        content = track_bytes(shop.contents[job.path], Path(path).stem, job.path)
-        assert (shop.outbox / path).read_bytes() == content
+        content = track_bytes(driver.contents[job.path], Path(path).stem, job.path)
+        assert (driver.outbox / path).read_bytes() == content
 
 
-def check_the_source(shop: WorkerDriver, job: Job, end: End) -> None:
+def check_the_source(driver: WorkerDriver, job: Job, end: End) -> None:
     """Here it lies where it belongs, and on the service it is gone once it is delivered."""
     where = {State.DONE: f"done/{job.path}", State.FAILED: f"failed/{job.path}"}.get(end.state, job.path)
-    mine = [path for path in tree(shop.inbox) if job.path in path]
+    mine = [path for path in tree(driver.inbox) if job.path in path]
     note = [f"{where}.error.txt"] if end.state is State.FAILED else []
     assert mine == [where, *note]
-    assert (shop.inbox / where).read_bytes() == shop.contents[job.path]
+    assert (driver.inbox / where).read_bytes() == driver.contents[job.path]
     for path in note:
-        text = (shop.inbox / path).read_text()
+        text = (driver.inbox / path).read_text()
         assert job.error is not None
         assert job.error in text
         assert ("nothing was spent" in text) == (end.charges == 0)
     if end is DELIVERED:
-        state = shop.sandbox.state(requests=False)
+        state = driver.sandbox.state(requests=False)
         charged = {charge["source_id"] for charge in state["charges"] if charge["source_name"] == job.path}
         assert all(source["deleted_at"] for source in state["sources"] if source["id"] in charged)
 
 
-def check_what_is_said(shop: WorkerDriver) -> None:
+def check_what_is_said(driver: WorkerDriver) -> None:
     """What a person should know is said once, not at every try; the key never."""
-    assert KEY not in repr(shop.journal.events)
-    assert KEY.encode() not in b"".join(path.read_bytes() for path in shop.state.iterdir() if path.is_file())
+    assert KEY not in repr(driver.journal.events)
+    assert KEY.encode() not in b"".join(path.read_bytes() for path in driver.state.iterdir() if path.is_file())
     for event in ("job.held", "job.failed", "job.done"):
-        assert all(times == 1 for times in Counter(facts["job"] for facts in shop.journal.of(event)).values()), event
-    waits = [facts for level, event, facts in shop.journal.events if event == "job.postponed" and level == "info"]
+        assert all(times == 1 for times in Counter(facts["job"] for facts in driver.journal.of(event)).values()), event
+    waits = [facts for level, event, facts in driver.journal.events if event == "job.postponed" and level == "info"]
     assert all(times == 1 for times in Counter((facts["job"], facts["stage"]) for facts in waits).values())
 
 
@@ -289,22 +291,22 @@ async def _refused(operation: str, root: Path) -> None:
     asked = VOICE if operation == "change_voice" else VOCALS
     row = Row((f"{operation}:503*0",), DELIVERED, asked=asked, files=several)
     options, deadlines = Options(checks_per_minute=PLENTY), HURRIED if len(several) > 1 else PATIENT
-    async with WorkerDriver(root, options=options, asked=asked, deadlines=deadlines) as shop:
+    async with WorkerDriver(root, options=options, asked=asked, deadlines=deadlines) as driver:
         if len(several) > 1:
-            await _drop_together(shop, row)
+            await _drop_together(driver, row)
         else:
-            shop.sandbox.faults(*row.faults)
-            await shop.drop(*several)
-        await shop.until(lambda: shop.counts().get(operation), "it has come so far")
-        with shop.sandbox.down():
-            shop.sandbox.faults()
-            await shop.until(
-                lambda: "refused" in f"{shop.worker.service_problem} {shop.journal.events}", "nobody listens"
+            driver.sandbox.faults(*row.faults)
+            await driver.drop(*several)
+        await driver.until(lambda: driver.counts().get(operation), "it has come so far")
+        with driver.sandbox.down():
+            driver.sandbox.faults()
+            await driver.until(
+                lambda: "refused" in f"{driver.worker.service_problem} {driver.journal.events}", "nobody listens"
             )
-        for job in await shop.rest():
-            check_the_end(shop, job, DELIVERED)
-        assert shop.litter() == []
-        check_what_is_said(shop)
+        for job in await driver.rest():
+            check_the_end(driver, job, DELIVERED)
+        assert driver.litter() == []
+        check_what_is_said(driver)
 
 
 @pytest.mark.parametrize("fault", [*PASSING, *LOSING, *UNREADABLE, *HARMLESS])
@@ -314,9 +316,9 @@ def test_voices_lists_voice_packs_or_reports_the_error(fault: str, tmp_path: Pat
 
 async def _voice_packs(fault: str, root: Path) -> None:
     options = Options(faults=(f"voices:{fault}",))
-    async with WorkerDriver(root, options=options, deadlines=HURRIED) as shop:
+    async with WorkerDriver(root, options=options, deadlines=HURRIED) as driver:
         try:
-            packs = await shop.api.voice_packs()
+            packs = await driver.api.voice_packs()
         except ServiceError as error:
             output, packs = str(error), []
             assert output
@@ -324,5 +326,5 @@ async def _voice_packs(fault: str, root: Path) -> None:
         else:
             assert fault in (*HARMLESS, *UNREADABLE) or "seconds" in fault, "it may be over"
         assert all(pack.pack_id for pack in packs)
-        shop.sandbox.faults()
-        assert isinstance(await shop.api.voice_packs(), list), "the next answer is one again"
+        driver.sandbox.faults()
+        assert isinstance(await driver.api.voice_packs(), list), "the next answer is one again"

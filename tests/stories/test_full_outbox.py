@@ -17,16 +17,16 @@ PAGE_BYTES = 4096
 PROBES_SECONDS = 35.0  # three probes
 
 
-def visible(shop: WorkerDriver) -> list[str]:
-    return [name for name in shop.seen() if not any(part.startswith(".") for part in name.split("/"))]
+def visible(driver: WorkerDriver) -> list[str]:
+    return [name for name in driver.seen() if not any(part.startswith(".") for part in name.split("/"))]
 
 
-async def goes_on(shop: WorkerDriver, filler: Filler) -> None:
+async def goes_on(driver: WorkerDriver, filler: Filler) -> None:
     filler.empty()
-    await shop.until_job("there is room", state=State.DONE)
-    assert shop.seen() == [MANIFEST, *TRACKS]
-    assert sum(shop.charges().values()) == 1
-    assert shop.litter() == []
+    await driver.until_job("there is room", state=State.DONE)
+    assert driver.seen() == [MANIFEST, *TRACKS]
+    assert sum(driver.charges().values()) == 1
+    assert driver.litter() == []
 
 
 def test_a_disk_that_is_full_before_the_second_track_has_arrived(tmp_path: Path) -> None:
@@ -36,18 +36,18 @@ def test_a_disk_that_is_full_before_the_second_track_has_arrived(tmp_path: Path)
 async def _full(root: Path) -> None:
     mount_disk(root / "outbox", "20m")
     filler = Filler(root / "outbox")
-    async with WorkerDriver(root, manifest=True) as shop:
-        shop.sandbox.faults("download:hang*0,match=no_vocals")
-        await shop.drop("ep1.wav", seconds=2.0)
-        await shop.until(lambda: any(name.endswith(".whole") for name in shop.staging()), "one track is whole")
+    async with WorkerDriver(root, manifest=True) as driver:
+        driver.sandbox.faults("download:hang*0,match=no_vocals")
+        await driver.drop("ep1.wav", seconds=2.0)
+        await driver.until(lambda: any(name.endswith(".whole") for name in driver.staging()), "one track is whole")
         filler.fill()
-        shop.sandbox.faults()
-        await shop.until_job("it is held", state=State.HELD, hold=Hold.DISK, stage=Stage.DOWNLOAD)
+        driver.sandbox.faults()
+        await driver.until_job("it is held", state=State.HELD, hold=Hold.DISK, stage=Stage.DOWNLOAD)
         await asyncio.sleep(PROBES_SECONDS)
-        assert len(shop.journal.of("job.held")) == 1, "logged once, and not at every probe"
-        assert visible(shop) == []
-        await goes_on(shop, filler)
-        assert shop.counts()["download"] == 3, "what has arrived is not fetched again"
+        assert len(driver.journal.of("job.held")) == 1, "logged once, and not at every probe"
+        assert visible(driver) == []
+        await goes_on(driver, filler)
+        assert driver.counts()["download"] == 3, "what has arrived is not fetched again"
 
 
 @pytest.mark.parametrize(("room_bytes", "seen"), [(PAGE_BYTES, []), (16 * PAGE_BYTES, TRACKS)])
@@ -61,9 +61,9 @@ async def _full_within(root: Path, room_bytes: int, seen: list[str]) -> None:
     mount_disk(root / "outbox/ep1", "1m")
     filler = Filler(root / "outbox/ep1")
     filler.fill(room_bytes)
-    async with WorkerDriver(root, manifest=True) as shop:
-        await shop.drop("ep1.wav", seconds=2.0)
-        await shop.until_job("it is held", state=State.HELD, hold=Hold.DISK, stage=Stage.DOWNLOAD)
-        assert visible(shop) == seen
-        await goes_on(shop, filler)
-        assert shop.counts()["download"] == 2, "what has arrived is not fetched again"
+    async with WorkerDriver(root, manifest=True) as driver:
+        await driver.drop("ep1.wav", seconds=2.0)
+        await driver.until_job("it is held", state=State.HELD, hold=Hold.DISK, stage=Stage.DOWNLOAD)
+        assert visible(driver) == seen
+        await goes_on(driver, filler)
+        assert driver.counts()["download"] == 2, "what has arrived is not fetched again"

@@ -28,20 +28,20 @@ def test_a_full_state_folder_is_waited_for_at_every_stage(tmp_path: Path, stage:
 async def _waited_for(root: Path, stage: Stage) -> None:
     mount_disk(root / "state", ROOM)
     filler = Filler(root / "state")
-    async with WorkerDriver(root) as shop:
-        shop.sandbox.faults(FAULTS[stage])
-        await shop.drop("ep1.wav")
-        await shop.until_job("it owes that stage", stage=stage)
+    async with WorkerDriver(root) as driver:
+        driver.sandbox.faults(FAULTS[stage])
+        await driver.drop("ep1.wav")
+        await driver.until_job("it owes that stage", stage=stage)
         filler.fill()
-        asked = shop.counts().get(str(stage), 0)
-        shop.sandbox.faults()
-        await shop.until(lambda: shop.troubles, "another program wants to write")
-        assert (await shop.job()).stage is stage, "questions are answered meanwhile"
-        assert shop.counts().get(str(stage), 0) <= asked + 2, "nothing is done again that could not be written"
+        asked = driver.counts().get(str(stage), 0)
+        driver.sandbox.faults()
+        await driver.until(lambda: driver.troubles, "another program wants to write")
+        assert (await driver.job()).stage is stage, "questions are answered meanwhile"
+        assert driver.counts().get(str(stage), 0) <= asked + 2, "nothing is done again that could not be written"
         filler.empty()
-        await shop.until_job("there is room again", state=State.DONE)
-        assert sum(shop.charges().values()) == 1
-        assert [trouble is None for trouble in shop.troubles] == [False, True], "said once"
+        await driver.until_job("there is room again", state=State.DONE)
+        assert sum(driver.charges().values()) == 1
+        assert [trouble is None for trouble in driver.troubles] == [False, True], "said once"
 
 
 def test_nothing_is_charged_while_its_key_cannot_be_saved(tmp_path: Path) -> None:
@@ -51,17 +51,17 @@ def test_nothing_is_charged_while_its_key_cannot_be_saved(tmp_path: Path) -> Non
 async def _not_charged(root: Path) -> None:
     mount_disk(root / "state", ROOM)
     filler = Filler(root / "state")
-    async with WorkerDriver(root) as shop:
-        shop.sandbox.faults("upload:hang*0")
-        await shop.drop("ep1.wav", "ep2.wav")
+    async with WorkerDriver(root) as driver:
+        driver.sandbox.faults("upload:hang*0")
+        await driver.drop("ep1.wav", "ep2.wav")
         filler.fill()
-        shop.sandbox.faults()
-        await shop.until(lambda: shop.troubles, "the sources cannot be saved")
-        assert "split" not in shop.counts()
-        assert "batch" not in shop.counts()
+        driver.sandbox.faults()
+        await driver.until(lambda: driver.troubles, "the sources cannot be saved")
+        assert "split" not in driver.counts()
+        assert "batch" not in driver.counts()
         filler.empty()
-        await shop.rest()
-        assert sorted(shop.charges().values()) == [1, 1]
+        await driver.rest()
+        assert sorted(driver.charges().values()) == [1, 1]
 
 
 def test_the_id_of_a_started_task_is_kept_until_it_can_be_saved(tmp_path: Path) -> None:
@@ -71,21 +71,21 @@ def test_the_id_of_a_started_task_is_kept_until_it_can_be_saved(tmp_path: Path) 
 async def _id_kept(root: Path) -> None:
     mount_disk(root / "state", ROOM)
     filler = Filler(root / "state")
-    async with WorkerDriver(root) as shop:
-        shop.sandbox.faults("split:delay,wait_seconds=0.3")
-        await shop.drop("ep1.wav")
+    async with WorkerDriver(root) as driver:
+        driver.sandbox.faults("split:delay,wait_seconds=0.3")
+        await driver.drop("ep1.wav")
 
         async def asked() -> bool:
-            return any(task.requested_at is not None for task in (await shop.job()).tasks)
+            return any(task.requested_at is not None for task in (await driver.job()).tasks)
 
-        await shop.until(asked, "the key is saved, the request is on its way")
+        await driver.until(asked, "the key is saved, the request is on its way")
         filler.fill()
-        await shop.until(shop.charges, "the task started")
-        await shop.until(lambda: shop.troubles, "its id cannot be saved")
+        await driver.until(driver.charges, "the task started")
+        await driver.until(lambda: driver.troubles, "its id cannot be saved")
 
-        assert (await shop.job()).tasks[0].task_id is None
+        assert (await driver.job()).tasks[0].task_id is None
         filler.empty()
-        done = await shop.until_job("it can", state=State.DONE)
+        done = await driver.until_job("it can", state=State.DONE)
         assert done.tasks[0].task_id is not None
-        assert shop.counts()["split"] == 1
-        assert sum(shop.charges().values()) == 1
+        assert driver.counts()["split"] == 1
+        assert sum(driver.charges().values()) == 1

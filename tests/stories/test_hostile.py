@@ -61,21 +61,21 @@ def test_a_task_id_given_to_two_sources_is_assigned_to_neither() -> None:
 
 async def carried(root: Path, *faults: str | Mapping[str, Any], **options: Any) -> tuple[WorkerDriver, Job]:
     """One file processed while the service has these faults, and its outcome."""
-    shop = WorkerDriver(root, options=Options(checks_per_minute=PLENTY, **options))
-    async with shop:
-        shop.sandbox.faults(*faults)
-        await shop.drop("ep1.wav")
-        (job,) = await shop.rest()
-        shop.final_state = shop.sandbox.state()
-    return shop, job
+    driver = WorkerDriver(root, options=Options(checks_per_minute=PLENTY, **options))
+    async with driver:
+        driver.sandbox.faults(*faults)
+        await driver.drop("ep1.wav")
+        (job,) = await driver.rest()
+        driver.final_state = driver.sandbox.state()
+    return driver, job
 
 
 @pytest.mark.parametrize("expires", [0, 1, 86_400, 4_000_000_000, 99_999_999_999])
 def test_a_source_is_uploaded_once_whatever_clock_the_service_goes_by(expires: int, tmp_path: Path) -> None:
     fault = {"operation": "upload", "kind": "type", "field": "expires", "value": expires, "count": 0}
-    shop, job = run(carried(tmp_path, fault))
+    driver, job = run(carried(tmp_path, fault))
     assert job.state is State.DONE
-    assert shop.final_state["counts"]["upload"] == 1
+    assert driver.final_state["counts"]["upload"] == 1
     assert job.expires_at is not None
     assert 22 * 3600 < job.expires_at - job.created_at < 26 * 3600
 
@@ -137,17 +137,17 @@ def test_names_from_the_service_are_escaped_on_terminals(tmp_path: Path) -> None
     ids=lambda fault: f"{fault['operation']} {''.join(filter(str.isalnum, str(fault)))[-30:]}",
 )
 def test_a_hostile_answer_costs_nothing_but_its_own_time(fault: Mapping[str, Any], tmp_path: Path) -> None:
-    shop, job = run(carried(tmp_path, fault))
+    driver, job = run(carried(tmp_path, fault))
     assert job.state is State.DONE
-    assert len(shop.final_state["charges"]) == 1
+    assert len(driver.final_state["charges"]) == 1
     found = tree(tmp_path)
     assert len([path for path in found if path.startswith("outbox/ep1/")]) == 2
     assert [path for path in found if not path.startswith(("outbox/ep1/", "state/"))] == ["inbox/done/ep1.wav"]
-    assert KEY not in repr(shop.journal.events)
+    assert KEY not in repr(driver.journal.events)
 
 
 def test_negative_minutes_spend_nothing(tmp_path: Path) -> None:
     fault = {"operation": "minutes", "kind": "type", "field": "minutes_left", "value": -50, "count": 0}
-    shop, job = run(carried(tmp_path, fault))
+    driver, job = run(carried(tmp_path, fault))
     assert (job.state, job.hold) == (State.HELD, Hold.MINUTES)
-    assert shop.final_state["charges"] == []
+    assert driver.final_state["charges"] == []

@@ -47,20 +47,20 @@ def check_says(**fault: Any) -> Mapping[str, Any]:
 @pytest.mark.parametrize("script", [endless, vast])
 def test_an_endless_track_is_abandoned_and_stays_paid(script: Any, tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
-            shop.sandbox.faults(
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
+            driver.sandbox.faults(
                 check_says(kind="label", track={"url": f"{server.url}/track", "size": None}, only="vocals")
             )
-            await shop.drop("ep1.wav")
-            (job,) = await shop.rest()
+            await driver.drop("ep1.wav")
+            (job,) = await driver.rest()
             assert (job.state, job.hold) == (State.HELD, Hold.LINK)
             assert "more than any track of this source can have" in str(job.hold_reason)
             assert "The task is paid; run `lalald release 1` to try again." in str(job.hold_reason)
-            assert sum((shop.outbox / path).stat().st_size for path in shop.seen()) < MIB
-            shop.sandbox.faults()
-            await shop.ask(Request.RELEASE, 1)
-            await shop.until_job("its links are right now", state=State.DONE)
-            assert sum(shop.charges().values()) == 1
+            assert sum((driver.outbox / path).stat().st_size for path in driver.seen()) < MIB
+            driver.sandbox.faults()
+            await driver.ask(Request.RELEASE, 1)
+            await driver.until_job("its links are right now", state=State.DONE)
+            assert sum(driver.charges().values()) == 1
 
     with RawServer(script) as server:
         run(scenario(server))
@@ -69,15 +69,15 @@ def test_an_endless_track_is_abandoned_and_stays_paid(script: Any, tmp_path: Pat
 def test_an_endless_track_leaves_room_on_a_small_disk(tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
         mount_disk(tmp_path / "outbox", "50m")
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
-            shop.sandbox.faults(
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
+            driver.sandbox.faults(
                 check_says(kind="label", track={"url": f"{server.url}/track", "size": None}, only="vocals")
             )
-            await shop.drop("ep1.wav")
-            held = await shop.until_job("the disk is full", state=State.HELD)
+            await driver.drop("ep1.wav")
+            held = await driver.until_job("the disk is full", state=State.HELD)
             assert held.hold is Hold.DISK
-            assert free_bytes(str(shop.outbox)) > 8 * MIB
-            assert sum(shop.charges().values()) == 1
+            assert free_bytes(str(driver.outbox)) > 8 * MIB
+            assert sum(driver.charges().values()) == 1
 
     with RawServer(endless) as server:
         in_own_mounts(lambda: run(scenario(server)))
@@ -85,14 +85,14 @@ def test_an_endless_track_leaves_room_on_a_small_disk(tmp_path: Path) -> None:
 
 def test_at_most_a_hundred_tracks_are_delivered(tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
             output = [{"type": "stem", "label": f"t{n}", "url": f"{server.url}/{n}"} for n in range(1000)]
-            shop.sandbox.faults(check_says(kind="type", field="tracks", value=output))
-            await shop.drop("ep1.wav")
-            (job,) = await shop.rest()
+            driver.sandbox.faults(check_says(kind="type", field="tracks", value=output))
+            await driver.drop("ep1.wav")
+            (job,) = await driver.rest()
             assert job.state is State.DONE
             assert job.warning == "the service named 1,000 tracks of task 1; only the first 100 were delivered"
-            assert shop.seen() == sorted(f"ep1/t{n}.wav" for n in range(100))
+            assert driver.seen() == sorted(f"ep1/t{n}.wav" for n in range(100))
 
     with RawServer(small) as server:
         run(scenario(server))
@@ -100,13 +100,13 @@ def test_at_most_a_hundred_tracks_are_delivered(tmp_path: Path) -> None:
 
 def test_the_wanted_tracks_are_found_among_a_thousand(tmp_path: Path) -> None:
     async def scenario(server: RawServer) -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS, tracks=("t500", "t999")) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS, tracks=("t500", "t999")) as driver:
             output = [{"type": "stem", "label": f"t{n}", "url": f"{server.url}/{n}"} for n in range(1000)]
-            shop.sandbox.faults(check_says(kind="type", field="tracks", value=output))
-            await shop.drop("ep1.wav")
-            (job,) = await shop.rest()
+            driver.sandbox.faults(check_says(kind="type", field="tracks", value=output))
+            await driver.drop("ep1.wav")
+            (job,) = await driver.rest()
             assert (job.state, job.warning) == (State.DONE, None)
-            assert shop.seen() == ["ep1/t500.wav", "ep1/t999.wav"]
+            assert driver.seen() == ["ep1/t500.wav", "ep1/t999.wav"]
 
     with RawServer(small) as server:
         run(scenario(server))
@@ -115,15 +115,15 @@ def test_the_wanted_tracks_are_found_among_a_thousand(tmp_path: Path) -> None:
 @pytest.mark.parametrize("operation", ["upload", "split"])
 def test_a_very_long_id_is_rejected(operation: str, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS) as shop:
+        async with WorkerDriver(tmp_path, options=OPTIONS) as driver:
             field = "id" if operation == "upload" else "task_id"
-            shop.sandbox.faults({"operation": operation, "kind": "type", "field": field, "value": "i" * 100_000})
-            await shop.drop("ep1.wav")
-            (job,) = await shop.rest()
+            driver.sandbox.faults({"operation": operation, "kind": "type", "field": field, "value": "i" * 100_000})
+            await driver.drop("ep1.wav")
+            (job,) = await driver.rest()
             expected = (State.DONE, None) if operation == "upload" else (State.HELD, Hold.LOST_TASK)
             assert (job.state, job.hold) == expected
-            assert len(str(job)) + len(repr(shop.journal.events)) < 20_000
-            assert sum(shop.charges().values()) == 1
+            assert len(str(job)) + len(repr(driver.journal.events)) < 20_000
+            assert sum(driver.charges().values()) == 1
 
     run(scenario())
 
@@ -131,12 +131,12 @@ def test_a_very_long_id_is_rejected(operation: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["label", "type", "name"])
 def test_a_very_long_name_is_truncated(name: str, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, options=OPTIONS, manifest=True) as shop:
-            shop.sandbox.faults(check_says(kind="label", track={name: "n" * 1_000_000}, only="vocals"))
-            await shop.drop("ep1.wav")
-            (job,) = await shop.rest()
+        async with WorkerDriver(tmp_path, options=OPTIONS, manifest=True) as driver:
+            driver.sandbox.faults(check_says(kind="label", track={name: "n" * 1_000_000}, only="vocals"))
+            await driver.drop("ep1.wav")
+            (job,) = await driver.rest()
             assert job.state is State.DONE
-            assert len(tree(shop.outbox)) == 3
-            assert len(str(job)) + len(repr(shop.journal.events)) < 20_000
+            assert len(tree(driver.outbox)) == 3
+            assert len(str(job)) + len(repr(driver.journal.events)) < 20_000
 
     run(scenario())

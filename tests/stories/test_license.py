@@ -113,29 +113,29 @@ def test_a_key_named_by_the_environment_and_one_of_systemd_are_read_again(
 
 def test_running_transfers_continue_when_the_key_changes(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.faults("upload:slow,bytes_per_second=10000")
-            await shop.drop("slow.wav", seconds=2.0)
-            await shop.until(lambda: shop.counts().get("upload"), "the upload is under way")
-            shop.sandbox.set_keys("another-key")
-            await shop.worker.license.is_refused()
-            assert shop.worker.license.problem is not None
-            shop.key = "another-key"
-            await shop.until(lambda: shop.journal.of("license.accepted"), "the other key is accepted")
-            await shop.until(lambda: shop.journal.of("job.uploaded"), "the upload came to its end")
-            assert shop.counts()["upload"] == 1, "it was not begun again"
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.faults("upload:slow,bytes_per_second=10000")
+            await driver.drop("slow.wav", seconds=2.0)
+            await driver.until(lambda: driver.counts().get("upload"), "the upload is under way")
+            driver.sandbox.set_keys("another-key")
+            await driver.worker.license.is_refused()
+            assert driver.worker.license.problem is not None
+            driver.key = "another-key"
+            await driver.until(lambda: driver.journal.of("license.accepted"), "the other key is accepted")
+            await driver.until(lambda: driver.journal.of("job.uploaded"), "the upload came to its end")
+            assert driver.counts()["upload"] == 1, "it was not begun again"
 
     run(scenario())
 
 
 def test_a_refusal_of_the_former_key_does_not_count_for_the_next(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.set_keys("another-key")
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.set_keys("another-key")
             with pytest.raises(LicenseRefusedError) as refused:
-                await shop.api.minutes_left()
-            shop.api.use_key(FoundKey(LicenseKey("another-key")))
-            check = shop.worker.license
+                await driver.api.minutes_left()
+            driver.api.use_key(FoundKey(LicenseKey("another-key")))
+            check = driver.worker.license
             assert await check.is_refused(refused.value) is None, "the job is tried again, and does not fail"
             assert await check.is_refused() is False
 
@@ -165,18 +165,18 @@ def test_the_key_file_on_a_dead_share_delays_neither_the_start_nor_the_other_wor
 
 def test_a_key_that_appears_during_an_outage_no_longer_counts_as_missing(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.set_keys("another-key")
-            await shop.worker.license.is_refused()
-            (job_id,) = await shop.drop("ep1.wav")
-            await shop.until_job("it is held", job_id, state=State.HELD, hold=Hold.LICENSE, stage=Stage.UPLOAD)
-            shop.sandbox.faults("minutes:503*0")
-            shop.key = "another-key"
-            await shop.until(lambda: shop.worker.license.unanswered_reason, "the service does not answer")
-            assert shop.worker.license.problem is None, "the other key is neither missing nor refused"
-            shop.sandbox.faults()
-            await shop.until_job("it is processed", job_id, state=State.DONE)
-            assert len(shop.journal.of("license.accepted")) == 1
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.set_keys("another-key")
+            await driver.worker.license.is_refused()
+            (job_id,) = await driver.drop("ep1.wav")
+            await driver.until_job("it is held", job_id, state=State.HELD, hold=Hold.LICENSE, stage=Stage.UPLOAD)
+            driver.sandbox.faults("minutes:503*0")
+            driver.key = "another-key"
+            await driver.until(lambda: driver.worker.license.unanswered_reason, "the service does not answer")
+            assert driver.worker.license.problem is None, "the other key is neither missing nor refused"
+            driver.sandbox.faults()
+            await driver.until_job("it is processed", job_id, state=State.DONE)
+            assert len(driver.journal.of("license.accepted")) == 1
 
     run(scenario())
 

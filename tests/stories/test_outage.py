@@ -19,21 +19,21 @@ SPEED = 20_000.0  # a day lasts 4.3 s
 VOCALS = (Task(1, None, "stem_separator", {"stem": "vocals"}),)
 
 
-async def drop_many(shop: WorkerDriver, count: int) -> None:
+async def drop_many(driver: WorkerDriver, count: int) -> None:
     """Different files that cost a link each."""
-    first = shop.inbox / "ep0.wav"
+    first = driver.inbox / "ep0.wav"
     content = bytearray(write_wav(first, seconds=0.02))
     found = []
     for number in range(count):
-        path = shop.inbox / f"ep{number}.wav"
+        path = driver.inbox / f"ep{number}.wav"
         content[-4:] = number.to_bytes(4, "little")
         path.write_bytes(content)
         facts = path.stat()
         identity = (facts.st_size, facts.st_mtime_ns, facts.st_ino)
-        settings = shop.handling_of(duplicates="process")
-        found.append(NewFile(str(shop.inbox), path.name, *identity, "rule", settings, VOCALS))
-    await shop.store.run(lambda store: store.add_files(found, shop.clock.now()))
-    shop.worker.wake()
+        settings = driver.settings_of(duplicates="process")
+        found.append(NewFile(str(driver.inbox), path.name, *identity, "rule", settings, VOCALS))
+    await driver.store.run(lambda store: store.add_files(found, driver.clock.now()))
+    driver.worker.wake()
 
 
 @pytest.mark.parametrize(
@@ -49,48 +49,48 @@ def test_a_day_without_the_service_costs_a_bounded_number_of_requests(
     faults: list[str], minutes: float, state: State, most: int, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, jitter=0.5) as shop:
-            shop.sandbox.set_minutes(minutes)
-            shop.sandbox.faults(*faults)
-            await drop_many(shop, JOBS)
+        async with WorkerDriver(tmp_path, jitter=0.5) as driver:
+            driver.sandbox.set_minutes(minutes)
+            driver.sandbox.faults(*faults)
+            await drop_many(driver, JOBS)
             await asyncio.sleep(DAY_SECONDS)
-            assert sum(shop.counts().values()) < most
-            assert shop.charges().total() == 0
-            said = shop.journal.loud()
+            assert sum(driver.counts().values()) < most
+            assert driver.charges().total() == 0
+            said = driver.journal.loud()
             assert all(times <= JOBS for times in said.values()), "once a job at most, not at every try"
-            assert {job.state for job in await shop.jobs()} <= {State.WAITING, state}
-            await _resumes(shop)
+            assert {job.state for job in await driver.jobs()} <= {State.WAITING, state}
+            await _resumes(driver)
 
     run(scenario(), speed=SPEED)
 
 
-async def _resumes(shop: WorkerDriver) -> None:
-    shop.sandbox.faults()
-    shop.sandbox.set_minutes(5000.0)
+async def _resumes(driver: WorkerDriver) -> None:
+    driver.sandbox.faults()
+    driver.sandbox.set_minutes(5000.0)
 
     async def carried() -> bool:
-        held = await shop.store.run(lambda store: store.counts.by_hold())
-        return Hold.LICENSE not in held and len(shop.journal.of("job.done")) >= 20
+        held = await driver.store.run(lambda store: store.counts.by_hold())
+        return Hold.LICENSE not in held and len(driver.journal.of("job.done")) >= 20
 
-    await shop.until(carried, "it continues, and some have ended")
+    await driver.until(carried, "it continues, and some have ended")
 
 
 def test_a_license_that_cannot_be_verified_is_an_outage(tmp_path: Path) -> None:
     """The key that was missing has come, and the service cannot be reached: "held: license" alone would blame the key."""
 
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.faults("upload:403*0", "minutes:403*0")
-            await shop.drop("ep1.wav")
-            await shop.until_job("its license is refused", state=State.HELD, hold=Hold.LICENSE)
-            assert shop.worker.service_problem is None
-            shop.sandbox.faults("minutes:503*0")
-            shop.worker.holds.ask_service_now()
-            await shop.until(lambda: "503" in (shop.worker.service_problem or ""), "it is told what is wrong")
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.faults("upload:403*0", "minutes:403*0")
+            await driver.drop("ep1.wav")
+            await driver.until_job("its license is refused", state=State.HELD, hold=Hold.LICENSE)
+            assert driver.worker.service_problem is None
+            driver.sandbox.faults("minutes:503*0")
+            driver.worker.holds.ask_service_now()
+            await driver.until(lambda: "503" in (driver.worker.service_problem or ""), "it is told what is wrong")
             await asyncio.sleep(200.0)
-            assert len(shop.journal.of("service.down")) == 1
-            shop.sandbox.faults()
-            await shop.until_job("it resumes automatically", state=State.DONE)
-            assert shop.worker.service_problem is None
+            assert len(driver.journal.of("service.down")) == 1
+            driver.sandbox.faults()
+            await driver.until_job("it resumes automatically", state=State.DONE)
+            assert driver.worker.service_problem is None
 
     run(scenario())

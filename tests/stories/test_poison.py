@@ -22,18 +22,18 @@ MULTISTEM = (("multistem", {"stem_list": ["drum"]}),)
 VOICE = (("change_voice", {"voice_pack_id": "ALEX_KAYE"}),)
 
 
-def subjects(shop: WorkerDriver, operation: str) -> list[str]:
+def subjects(driver: WorkerDriver, operation: str) -> list[str]:
     """The files of each request of an operation."""
-    requests = shop.sandbox.state()["requests"]
+    requests = driver.sandbox.state()["requests"]
     return [entry["subject"] or "" for entry in requests if entry["operation"] == operation]
 
 
-async def delivered(shop: WorkerDriver, names: tuple[str, ...]) -> None:
+async def delivered(driver: WorkerDriver, names: tuple[str, ...]) -> None:
     async def all_are() -> bool:
-        done = {job.path for job in await shop.jobs() if job.state is State.DONE}
+        done = {job.path for job in await driver.jobs() if job.state is State.DONE}
         return set(names) <= done
 
-    await shop.until(all_are, "the good ones are delivered")
+    await driver.until(all_are, "the good ones are delivered")
 
 
 @pytest.mark.parametrize(
@@ -54,22 +54,22 @@ async def delivered(shop: WorkerDriver, names: tuple[str, ...]) -> None:
 )
 def test_ten_poison_files_do_not_delay_twenty_good_ones(fault: str, asked: Any, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, jitter=1.0, asked=asked, duplicates="process") as shop:
+        async with WorkerDriver(tmp_path, jitter=1.0, asked=asked, duplicates="process") as driver:
             faults = [fault] if not fault.startswith("batch") else [fault, fault.replace("batch", "split")]
-            shop.sandbox.faults(*faults)
-            await shop.drop(*POISON)
+            driver.sandbox.faults(*faults)
+            await driver.drop(*POISON)
             await asyncio.sleep(60.0)
-            began_at = shop.clock.monotonic()
-            await shop.drop(*GOOD)
-            await delivered(shop, GOOD)
-            assert shop.clock.monotonic() - began_at < SOON_SECONDS
+            began_at = driver.clock.monotonic()
+            await driver.drop(*GOOD)
+            await delivered(driver, GOOD)
+            assert driver.clock.monotonic() - began_at < SOON_SECONDS
             if fault.startswith(("delete", "check:size")):
                 return
-            jobs = {job.path: job for job in await shop.jobs()}
+            jobs = {job.path: job for job in await driver.jobs()}
             assert not any(jobs[name].state is State.DONE for name in POISON)
-            shop.sandbox.faults()
-            await delivered(shop, POISON)
-            assert all(count == 1 for count in shop.charges().values())
+            driver.sandbox.faults()
+            await delivered(driver, POISON)
+            assert all(count == 1 for count in driver.charges().values())
 
     run(scenario())
 
@@ -78,14 +78,14 @@ def test_poison_files_delay_a_queue_by_seconds_only(tmp_path: Path) -> None:
     """All of them are dropped at once, and the poison ones are first, and smallest."""
 
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, jitter=1.0) as shop:
-            shop.sandbox.faults("upload:400*0,code=internal_error,match=poison")
-            began_at = shop.clock.monotonic()
-            await shop.drop(*POISON, seconds=0.05)
-            await shop.drop(*GOOD)
-            await delivered(shop, GOOD)
-            assert shop.clock.monotonic() - began_at < SOON_SECONDS
-            assert len(subjects(shop, "upload")) < 90, "three for each at most, and not more and more of the poison"
+        async with WorkerDriver(tmp_path, jitter=1.0) as driver:
+            driver.sandbox.faults("upload:400*0,code=internal_error,match=poison")
+            began_at = driver.clock.monotonic()
+            await driver.drop(*POISON, seconds=0.05)
+            await driver.drop(*GOOD)
+            await delivered(driver, GOOD)
+            assert driver.clock.monotonic() - began_at < SOON_SECONDS
+            assert len(subjects(driver, "upload")) < 90, "three for each at most, and not more and more of the poison"
 
     run(scenario())
 
@@ -94,23 +94,23 @@ def test_a_dead_download_host_does_not_delay_other_hosts(tmp_path: Path) -> None
     """The tracks of ten tasks lie on a host that refuses connections; those of the others come as fast as ever."""
 
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, jitter=1.0, duplicates="process") as shop:
-            shop.sandbox.faults("check:http_link*0,url=http://127.0.0.1:9/track,match=poison")
-            await shop.drop(*POISON)
+        async with WorkerDriver(tmp_path, jitter=1.0, duplicates="process") as driver:
+            driver.sandbox.faults("check:http_link*0,url=http://127.0.0.1:9/track,match=poison")
+            await driver.drop(*POISON)
 
             async def at_the_dead_host() -> bool:
-                return all(job.download_host == "127.0.0.1:9" and job.attempts for job in await shop.jobs())
+                return all(job.download_host == "127.0.0.1:9" and job.attempts for job in await driver.jobs())
 
-            await shop.until(at_the_dead_host, "each was tried there")
-            breaker = shop.worker.health.breakers["download"].of("127.0.0.1:9")
+            await driver.until(at_the_dead_host, "each was tried there")
+            breaker = driver.worker.health.breakers["download"].of("127.0.0.1:9")
             await asyncio.sleep(300.0)
             assert breaker.is_open
-            began_at = shop.clock.monotonic()
-            await shop.drop(*GOOD)
-            await delivered(shop, GOOD)
-            assert shop.clock.monotonic() - began_at < SOON_SECONDS
+            began_at = driver.clock.monotonic()
+            await driver.drop(*GOOD)
+            await delivered(driver, GOOD)
+            assert driver.clock.monotonic() - began_at < SOON_SECONDS
             assert breaker.is_open
-            assert "refused" in (shop.worker.service_problem or "")
+            assert "refused" in (driver.worker.service_problem or "")
 
     run(scenario())
 
@@ -118,30 +118,30 @@ def test_a_dead_download_host_does_not_delay_other_hosts(tmp_path: Path) -> None
 def test_a_task_that_breaks_every_check_is_checked_alone(tmp_path: Path) -> None:
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=30.0)
-        async with WorkerDriver(tmp_path, options=options, jitter=1.0, duplicates="process") as shop:
-            shop.sandbox.faults("check:500*0,match=poison")
-            await shop.drop("poison.wav", *GOOD)
+        async with WorkerDriver(tmp_path, options=options, jitter=1.0, duplicates="process") as driver:
+            driver.sandbox.faults("check:500*0,match=poison")
+            await driver.drop("poison.wav", *GOOD)
 
             async def running() -> bool:
-                return all(job.stage is Stage.CHECK for job in await shop.jobs())
+                return all(job.stage is Stage.CHECK for job in await driver.jobs())
 
-            await shop.until(running, "all of them run")
-            shop.sandbox.advance(60.0)
-            began_at = shop.clock.monotonic()
-            await delivered(shop, GOOD)
-            assert shop.clock.monotonic() - began_at < SOON_SECONDS
-            assert (await shop.job(1)).stage is Stage.CHECK
-            (said,) = shop.journal.of("check.set_aside")
+            await driver.until(running, "all of them run")
+            driver.sandbox.advance(60.0)
+            began_at = driver.clock.monotonic()
+            await delivered(driver, GOOD)
+            assert driver.clock.monotonic() - began_at < SOON_SECONDS
+            assert (await driver.job(1)).stage is Stage.CHECK
+            (said,) = driver.journal.of("check.set_aside")
             assert said["job"] == 1
-            before = len(subjects(shop, "check"))
-            (later,) = await shop.drop("later.wav")
-            await shop.until_job("it runs", later, stage=Stage.CHECK)
-            shop.sandbox.advance(60.0)
-            await delivered(shop, ("later.wav",))
-            asked = subjects(shop, "check")[before:]
+            before = len(subjects(driver, "check"))
+            (later,) = await driver.drop("later.wav")
+            await driver.until_job("it runs", later, stage=Stage.CHECK)
+            driver.sandbox.advance(60.0)
+            await delivered(driver, ("later.wav",))
+            asked = subjects(driver, "check")[before:]
             assert all(names in ("poison.wav", "later.wav") for names in asked), "the next round is not poisoned again"
-            shop.sandbox.faults()
-            await delivered(shop, ("poison.wav",))
+            driver.sandbox.faults()
+            await delivered(driver, ("poison.wav",))
 
     run(scenario())
 
@@ -152,22 +152,22 @@ def test_one_bad_id_among_two_hundred_does_not_prevent_checks(fault: str, tmp_pa
 
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=3600.0)
-        async with WorkerDriver(tmp_path, options=options, jitter=1.0, duplicates="process") as shop:
+        async with WorkerDriver(tmp_path, options=options, jitter=1.0, duplicates="process") as driver:
             culprits = ("poison0.wav", "poison1.wav")
             good = tuple(f"good{number}.wav" for number in range(60))
-            await shop.drop(culprits[0], *good[:30], culprits[1], *good[30:], seconds=0.02)
+            await driver.drop(culprits[0], *good[:30], culprits[1], *good[30:], seconds=0.02)
 
             async def running() -> bool:
-                return all(job.stage is Stage.CHECK for job in await shop.jobs())
+                return all(job.stage is Stage.CHECK for job in await driver.jobs())
 
-            await shop.until(running, "all of them run")
-            shop.sandbox.faults(f"check:{fault}*0,match=poison")
-            shop.sandbox.advance(3600.0)
-            asked_before = shop.counts()["check"]
-            await delivered(shop, good)
-            assert shop.counts()["check"] - asked_before < 60
-            shop.sandbox.faults()
-            await delivered(shop, culprits)
+            await driver.until(running, "all of them run")
+            driver.sandbox.faults(f"check:{fault}*0,match=poison")
+            driver.sandbox.advance(3600.0)
+            asked_before = driver.counts()["check"]
+            await delivered(driver, good)
+            assert driver.counts()["check"] - asked_before < 60
+            driver.sandbox.faults()
+            await delivered(driver, culprits)
 
     run(scenario())
 
@@ -177,22 +177,22 @@ def test_an_outage_of_checks_is_over_with_two_requests(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=3600.0)
-        async with WorkerDriver(tmp_path, options=options, jitter=1.0, duplicates="process") as shop:
-            await shop.drop(*(f"ep{number}.wav" for number in range(60)), seconds=0.02)
+        async with WorkerDriver(tmp_path, options=options, jitter=1.0, duplicates="process") as driver:
+            await driver.drop(*(f"ep{number}.wav" for number in range(60)), seconds=0.02)
 
             async def running() -> bool:
-                return all(job.stage is Stage.CHECK for job in await shop.jobs())
+                return all(job.stage is Stage.CHECK for job in await driver.jobs())
 
-            await shop.until(running, "all of them run")
-            shop.sandbox.faults("check:503*0")
-            before = shop.counts()["check"]
+            await driver.until(running, "all of them run")
+            driver.sandbox.faults("check:503*0")
+            before = driver.counts()["check"]
             await asyncio.sleep(3600.0)
-            assert shop.counts()["check"] - before < 60, "within the breaker's pauses, halved or not"
-            shop.sandbox.advance(3600.0)
-            shop.sandbox.faults()
-            before = shop.counts()["check"]
-            await delivered(shop, tuple(f"ep{number}.wav" for number in range(60)))
-            assert shop.counts()["check"] - before <= 4
+            assert driver.counts()["check"] - before < 60, "within the breaker's pauses, halved or not"
+            driver.sandbox.advance(3600.0)
+            driver.sandbox.faults()
+            before = driver.counts()["check"]
+            await delivered(driver, tuple(f"ep{number}.wav" for number in range(60)))
+            assert driver.counts()["check"] - before <= 4
 
     run(scenario(), speed=500.0)
 
@@ -200,19 +200,19 @@ def test_an_outage_of_checks_is_over_with_two_requests(tmp_path: Path) -> None:
 def test_requests_without_an_answer_are_not_halved(tmp_path: Path) -> None:
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=3600.0)
-        async with WorkerDriver(tmp_path, options=options, duplicates="process") as shop:
-            await shop.drop("poison.wav", *GOOD)
+        async with WorkerDriver(tmp_path, options=options, duplicates="process") as driver:
+            await driver.drop("poison.wav", *GOOD)
 
             async def running() -> bool:
-                return all(job.stage is Stage.CHECK for job in await shop.jobs())
+                return all(job.stage is Stage.CHECK for job in await driver.jobs())
 
-            await shop.until(running, "all of them run")
-            shop.sandbox.faults("check:reset_after*9,match=poison")
-            before = len(subjects(shop, "check"))
-            await shop.until(lambda: len(subjects(shop, "check")) > before + 10, "it was asked again and again")
-            together = [names for names in subjects(shop, "check")[before:] if len(names.split(", ")) == 21]
+            await driver.until(running, "all of them run")
+            driver.sandbox.faults("check:reset_after*9,match=poison")
+            before = len(subjects(driver, "check"))
+            await driver.until(lambda: len(subjects(driver, "check")) > before + 10, "it was asked again and again")
+            together = [names for names in subjects(driver, "check")[before:] if len(names.split(", ")) == 21]
             assert len(together) >= 9
-            assert not shop.journal.of("check.set_aside")
+            assert not driver.journal.of("check.set_aside")
 
     run(scenario())
 
@@ -220,18 +220,18 @@ def test_requests_without_an_answer_are_not_halved(tmp_path: Path) -> None:
 def test_429_pauses_every_operation(tmp_path: Path) -> None:
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=3600.0)
-        async with WorkerDriver(tmp_path, options=options) as shop:
-            await shop.drop("ep1.wav")
-            await shop.until_job("it runs", stage=Stage.CHECK)
-            shop.sandbox.faults("check:429*1,retry_after=100")
-            await shop.until(lambda: shop.worker.health.pause.wait_seconds > 50.0, "the service asks for a pause")
-            assert "429" in (shop.worker.service_problem or "")
-            asked = sum(shop.counts().values())
-            await shop.drop("ep2.wav")
+        async with WorkerDriver(tmp_path, options=options) as driver:
+            await driver.drop("ep1.wav")
+            await driver.until_job("it runs", stage=Stage.CHECK)
+            driver.sandbox.faults("check:429*1,retry_after=100")
+            await driver.until(lambda: driver.worker.health.pause.wait_seconds > 50.0, "the service asks for a pause")
+            assert "429" in (driver.worker.service_problem or "")
+            asked = sum(driver.counts().values())
+            await driver.drop("ep2.wav")
             await asyncio.sleep(40.0)
-            assert sum(shop.counts().values()) == asked
-            await shop.until_job("it goes on when the pause is over", 2, stage=Stage.CHECK)
-            assert Counter(event for _, event, _ in shop.journal.events)["service.back"] == 1
+            assert sum(driver.counts().values()) == asked
+            await driver.until_job("it goes on when the pause is over", 2, stage=Stage.CHECK)
+            assert Counter(event for _, event, _ in driver.journal.events)["service.back"] == 1
 
     run(scenario())
 
@@ -239,13 +239,13 @@ def test_429_pauses_every_operation(tmp_path: Path) -> None:
 @pytest.mark.parametrize("asked", [MULTISTEM, VOICE, VOCALS], ids=["multistem", "change_voice", "stem_separator"])
 def test_a_single_start_without_batches_is_a_refusal_like_any_other(asked: Any, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, asked=asked) as shop:
-            shop.sandbox.faults("split:400*0,code=batch_not_avaliable", "change_voice:400*0,code=batch_not_avaliable")
-            await shop.drop("ep1.wav")
-            job = await shop.until_job("it fails", state=State.FAILED)
+        async with WorkerDriver(tmp_path, asked=asked) as driver:
+            driver.sandbox.faults("split:400*0,code=batch_not_avaliable", "change_voice:400*0,code=batch_not_avaliable")
+            await driver.drop("ep1.wav")
+            job = await driver.until_job("it fails", state=State.FAILED)
             assert "batch_not_avaliable" in (job.error or "")
             assert "Nothing was charged" in (job.error or "")
-            assert shop.counts().get("split", 0) + shop.counts().get("change_voice", 0) == 1
+            assert driver.counts().get("split", 0) + driver.counts().get("change_voice", 0) == 1
 
     run(scenario())
 
@@ -253,14 +253,14 @@ def test_a_single_start_without_batches_is_a_refusal_like_any_other(asked: Any, 
 @pytest.mark.parametrize("value", ["0", "-1", "1e12", "NaN", "Infinity", "[]", '"long"', "3600001"])
 def test_an_impossible_duration_fails_unpaid_after_a_second_upload(value: str, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.faults(f"upload:type*0,field=duration,value={value}")
-            await shop.drop("ep1.wav")
-            job = await shop.until_job("it fails", state=State.FAILED)
-            assert shop.counts()["upload"] == 2
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.faults(f"upload:type*0,field=duration,value={value}")
+            await driver.drop("ep1.wav")
+            job = await driver.until_job("it fails", state=State.FAILED)
+            assert driver.counts()["upload"] == 2
             assert "which is impossible" in (job.error or "")
             assert "Nothing was spent" in (job.error or "")
-            assert shop.charges().total() == 0
+            assert driver.charges().total() == 0
 
     run(scenario())
 
@@ -279,11 +279,11 @@ def test_an_impossible_duration_fails_unpaid_after_a_second_upload(value: str, t
 )
 def test_uploads_with_unusable_answers_finally_fail(fault: str, uploads: int, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.faults(fault)
-            await shop.drop("ep1.wav")
-            job = await shop.until_job("it fails", state=State.FAILED)
-            assert shop.counts()["upload"] == uploads
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.faults(fault)
+            await driver.drop("ep1.wav")
+            job = await driver.until_job("it fails", state=State.FAILED)
+            assert driver.counts()["upload"] == uploads
             assert "Nothing was charged" in (job.error or "")
 
     run(scenario(), speed=500.0)
@@ -292,11 +292,11 @@ def test_uploads_with_unusable_answers_finally_fail(fault: str, uploads: int, tm
 @pytest.mark.parametrize("value", ["0", "-1e9", "1e300", '"soon"', "1"])
 def test_an_absurd_expiry_is_ignored(value: str, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.faults(f"upload:type*0,field=expires,value={value}")
-            await shop.drop("ep1.wav")
-            await shop.until_job("it is delivered", state=State.DONE)
-            assert shop.counts()["upload"] == 1
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.faults(f"upload:type*0,field=expires,value={value}")
+            await driver.drop("ep1.wav")
+            await driver.until_job("it is delivered", state=State.DONE)
+            assert driver.counts()["upload"] == 1
 
     run(scenario())
 
@@ -307,17 +307,17 @@ def test_an_unusable_task_id_is_a_lost_task_and_not_paid_again_without_a_decisio
     value: str, on_lost_task: str, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, asked=MULTISTEM, on_lost_task=on_lost_task) as shop:
-            shop.sandbox.faults(f"split:type*0,field=task_id,value={value}")
-            await shop.drop("ep1.wav")
-            job = await shop.until_job("a person decides", state=State.HELD, hold=Hold.LOST_TASK)
+        async with WorkerDriver(tmp_path, asked=MULTISTEM, on_lost_task=on_lost_task) as driver:
+            driver.sandbox.faults(f"split:type*0,field=task_id,value={value}")
+            await driver.drop("ep1.wav")
+            job = await driver.until_job("a person decides", state=State.HELD, hold=Hold.LOST_TASK)
             assert "charged" in (job.hold_reason or "")
-            assert shop.charges().total() == (1 if on_lost_task == "hold" else 2), (
+            assert driver.charges().total() == (1 if on_lost_task == "hold" else 2), (
                 "paid again once where it is asked for"
             )
-            asked = shop.counts()["split"]
+            asked = driver.counts()["split"]
             await asyncio.sleep(600.0)
-            assert shop.counts()["split"] == asked
+            assert driver.counts()["split"] == asked
 
     run(scenario(), speed=500.0)
 
@@ -326,14 +326,14 @@ def test_a_start_with_unusable_answers_keeps_its_key(tmp_path: Path) -> None:
     """The service takes the key each time, and gives no id: that is bounded, and told in its words."""
 
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, asked=MULTISTEM) as shop:
-            shop.sandbox.faults("split:200*0,detail=Accepted.")
-            await shop.drop("ep1.wav")
-            job = await shop.until_job("a person decides", state=State.HELD, hold=Hold.LOST_TASK)
-            assert shop.counts()["split"] == 3
+        async with WorkerDriver(tmp_path, asked=MULTISTEM) as driver:
+            driver.sandbox.faults("split:200*0,detail=Accepted.")
+            await driver.drop("ep1.wav")
+            job = await driver.until_job("a person decides", state=State.HELD, hold=Hold.LOST_TASK)
+            assert driver.counts()["split"] == 3
             assert "3 times" in (job.hold_reason or "")
             assert "it has no task_id" in (job.hold_reason or "")
-            assert shop.charges().total() == 0
+            assert driver.charges().total() == 0
 
     run(scenario())
 
@@ -343,34 +343,34 @@ def test_a_batch_that_fails_as_a_whole_is_halved_with_the_same_keys(fault: str, 
     """One of many files makes the request fail, refused or answered in a way that cannot be read: it stands alone at last."""
 
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, jitter=0.5, duplicates="process") as shop:
+        async with WorkerDriver(tmp_path, jitter=0.5, duplicates="process") as driver:
             names = (
                 *(f"a{number}.wav" for number in range(12)),
                 "poison.wav",
                 *(f"b{number}.wav" for number in range(12)),
             )
-            shop.sandbox.faults("split:hang*0")
-            await shop.drop("first.wav")
-            await shop.until(lambda: shop.counts().get("split"), "the first start is on its way")
-            await shop.drop(*names)
+            driver.sandbox.faults("split:hang*0")
+            await driver.drop("first.wav")
+            await driver.until(lambda: driver.counts().get("split"), "the first start is on its way")
+            await driver.drop(*names)
 
             async def gathered() -> bool:
-                return all(job.stage is Stage.SPLIT for job in await shop.jobs())
+                return all(job.stage is Stage.SPLIT for job in await driver.jobs())
 
-            await shop.until(gathered, "everything is uploaded")
-            shop.sandbox.faults(*(f"{operation}:{fault}*0,match=poison" for operation in ("batch", "split")))
-            await delivered(shop, ("first.wav", *(name for name in names if name != "poison.wav")))
-            together = [entry.split(", ") for entry in subjects(shop, "batch") if "poison.wav" in entry]
+            await driver.until(gathered, "everything is uploaded")
+            driver.sandbox.faults(*(f"{operation}:{fault}*0,match=poison" for operation in ("batch", "split")))
+            await delivered(driver, ("first.wav", *(name for name in names if name != "poison.wav")))
+            together = [entry.split(", ") for entry in subjects(driver, "batch") if "poison.wav" in entry]
             assert len(together[0]) > 2
             assert len(together[-1]) <= 2
             assert len(together) < 20
             if fault == "422":
-                await shop.until_job("refused alone, it fails alone", 14, state=State.FAILED)
-            shop.sandbox.faults()
+                await driver.until_job("refused alone, it fails alone", 14, state=State.FAILED)
+            driver.sandbox.faults()
             if fault != "422":
-                await delivered(shop, ("poison.wav",))
-            assert shop.charges().total() == len(names) + (0 if fault == "422" else 1)
-            assert all(count == 1 for count in shop.charges().values()), "with the same keys nothing is paid twice"
+                await delivered(driver, ("poison.wav",))
+            assert driver.charges().total() == len(names) + (0 if fault == "422" else 1)
+            assert all(count == 1 for count in driver.charges().values()), "with the same keys nothing is paid twice"
 
     run(scenario())
 
@@ -378,23 +378,23 @@ def test_a_batch_that_fails_as_a_whole_is_halved_with_the_same_keys(fault: str, 
 def test_a_task_that_cannot_be_cancelled_does_not_affect_the_others(tmp_path: Path) -> None:
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=36_000.0)
-        async with WorkerDriver(tmp_path, options=options, duplicates="process") as shop:
-            await shop.drop("poison.wav", *GOOD[:5])
+        async with WorkerDriver(tmp_path, options=options, duplicates="process") as driver:
+            await driver.drop("poison.wav", *GOOD[:5])
 
             async def running() -> bool:
-                return all(job.stage is Stage.CHECK for job in await shop.jobs())
+                return all(job.stage is Stage.CHECK for job in await driver.jobs())
 
-            await shop.until(running, "all of them run")
-            shop.sandbox.faults("cancel:500*0,match=poison")
-            await shop.ask(Request.CANCEL, *range(1, 7))
+            await driver.until(running, "all of them run")
+            driver.sandbox.faults("cancel:500*0,match=poison")
+            await driver.ask(Request.CANCEL, *range(1, 7))
             for job_id in range(2, 7):
-                await shop.until_job("the others are cancelled", job_id, state=State.CANCELLED)
-            before = len([names for names in subjects(shop, "cancel") if names == "poison.wav"])
+                await driver.until_job("the others are cancelled", job_id, state=State.CANCELLED)
+            before = len([names for names in subjects(driver, "cancel") if names == "poison.wav"])
             await asyncio.sleep(600.0)
-            tried = len([names for names in subjects(shop, "cancel") if names == "poison.wav"]) - before
+            tried = len([names for names in subjects(driver, "cancel") if names == "poison.wav"]) - before
             assert 0 < tried < 600, "with the shortest pauses of all, half a second, and the breaker's"
-            shop.sandbox.faults()
-            await shop.until_job("it is cancelled at last", 1, state=State.CANCELLED)
+            driver.sandbox.faults()
+            await driver.until_job("it is cancelled at last", 1, state=State.CANCELLED)
 
     run(scenario(), speed=500.0)
 
@@ -406,14 +406,14 @@ def test_a_cancel_of_many_tasks_is_halved(fault: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         asked = [("multistem", {"stem_list": [stem]}) for stem in ("drum", "bass", "piano", "vocals")]
         options = Options(checks_per_minute=PLENTY, processing_seconds=36_000.0)
-        async with WorkerDriver(tmp_path, options=options, asked=asked) as shop:
-            await shop.drop("ep1.wav")
-            await shop.until_job("it runs", stage=Stage.CHECK)
-            shop.sandbox.faults(f"cancel:{fault}")
-            await shop.ask(Request.CANCEL, 1)
-            await shop.until_job("it is cancelled", state=State.CANCELLED)
-            assert [task["status"] for task in shop.sandbox.state()["tasks"]] == ["cancelled"] * 4
-            assert int(fault[-1]) + 2 <= shop.counts()["cancel"] <= int(fault[-1]) + 4
+        async with WorkerDriver(tmp_path, options=options, asked=asked) as driver:
+            await driver.drop("ep1.wav")
+            await driver.until_job("it runs", stage=Stage.CHECK)
+            driver.sandbox.faults(f"cancel:{fault}")
+            await driver.ask(Request.CANCEL, 1)
+            await driver.until_job("it is cancelled", state=State.CANCELLED)
+            assert [task["status"] for task in driver.sandbox.state()["tasks"]] == ["cancelled"] * 4
+            assert int(fault[-1]) + 2 <= driver.counts()["cancel"] <= int(fault[-1]) + 4
 
     run(scenario())
 
@@ -423,14 +423,14 @@ def test_a_task_that_runs_delays_no_other_of_its_job(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         options = Options(processing_seconds=8.0, checks_per_minute=PLENTY)
-        async with WorkerDriver(tmp_path, options=options, asked=(*VOCALS, *MULTISTEM), jitter=1.0) as shop:
-            shop.sandbox.faults("split:503*3")
-            await shop.drop("a.wav")
+        async with WorkerDriver(tmp_path, options=options, asked=(*VOCALS, *MULTISTEM), jitter=1.0) as driver:
+            driver.sandbox.faults("split:503*3")
+            await driver.drop("a.wav")
 
             async def both_run() -> bool:
-                return all(task.task_id is not None for task in (await shop.job()).tasks)
+                return all(task.task_id is not None for task in (await driver.job()).tasks)
 
-            await shop.until(both_run, "both of its tasks run")
-            assert (await shop.job()).setbacks == 0
+            await driver.until(both_run, "both of its tasks run")
+            assert (await driver.job()).setbacks == 0
 
     run(scenario())

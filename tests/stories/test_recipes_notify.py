@@ -80,14 +80,14 @@ def test_loudness_is_evened_out_beside_each_track(tmp_path: Path) -> None:
 def test_a_ping_is_sent_while_the_daemon_is_healthy_and_only_then(tmp_path: Path) -> None:
     schedule, line = PING.split("*/5 * * * * ")
     assert schedule == ""
-    shelf = FilledStore(tmp_path / "shelf")
-    shelf.fill()
+    filled_store = FilledStore(tmp_path / "filled_store")
+    filled_store.fill()
     program = tmp_path / "lalald"
     program.write_text(f'#!/bin/sh\nexec "{shutil.which("python3", path=python_folder())}" -m lalald "$@"\n')
     program.chmod(0o755)
     with receiving() as watcher:
         typed = line.replace("https://hc-ping.com/YOUR-UUID", watcher.url)
-        environ = {**shelf.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        environ = {**filled_store.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
 
         def ping() -> int:
             return subprocess.run(
@@ -96,7 +96,7 @@ def test_a_ping_is_sent_while_the_daemon_is_healthy_and_only_then(tmp_path: Path
 
         assert ping() != 0
         assert watcher.requests == []
-        with answering(shelf.state):
+        with answering(filled_store.state):
             assert ping() == 0
         assert len(watcher.requests) == 1
 
@@ -107,12 +107,12 @@ def python_folder() -> str:
 
 def test_the_textfile_is_replaced_as_a_whole(tmp_path: Path) -> None:
     line = TEXTFILE.removeprefix("* * * * * ").replace("/var/lib/node_exporter", str(tmp_path))
-    shelf = FilledStore(tmp_path / "shelf")
-    shelf.fill()
+    filled_store = FilledStore(tmp_path / "filled_store")
+    filled_store.fill()
     program = tmp_path / "lalald"
     program.write_text(f'#!/bin/sh\nexec "{shutil.which("python3", path=python_folder())}" -m lalald "$@"\n')
     program.chmod(0o755)
-    environ = {**shelf.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    environ = {**filled_store.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     subprocess.run(["sh", "-c", line], env=environ, timeout=60, check=True)
     assert "lalald_up 0\n" in (tmp_path / "lalald.prom").read_text()
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("lalald.") and path.suffix != ".prom"]
@@ -125,9 +125,9 @@ def value_at(facts: Any, path: str) -> Any:
 
 
 def test_dashboards_ask_for_what_status_has(tmp_path: Path) -> None:
-    shelf = FilledStore(tmp_path)
-    shelf.fill()
-    facts = json.loads(shelf.call("status", "--json")[1])
+    filled_store = FilledStore(tmp_path)
+    filled_store.fill()
+    facts = json.loads(filled_store.call("status", "--json")[1])
     assistant, homepage = blocks("yml")
     (rest,) = yaml.load(assistant.replace("!secret ", ""), yaml.SafeLoader)["rest"]
     asked = sorted(set(re.findall(r"value_json\.([\w.]+)", str(rest))))
@@ -145,11 +145,11 @@ def test_dashboards_ask_for_what_status_has(tmp_path: Path) -> None:
 def test_the_guide_names_every_event_metric_and_variable(tmp_path: Path) -> None:
     for kind in EventKind:
         assert f"`{kind}`" in TEXT, kind
-    shelf = FilledStore(tmp_path)
-    shelf.fill()
-    with shelf.store() as store:
+    filled_store = FilledStore(tmp_path)
+    filled_store.fill()
+    with filled_store.store() as store:
         store.event_queue.configure({"phone": EVERYTHING}, page=False)
-    names = set(re.findall(r"^# TYPE (\w+)", prometheus(shelf.state, None, None, NOW).text, re.MULTILINE))
+    names = set(re.findall(r"^# TYPE (\w+)", prometheus(filled_store.state, None, None, NOW).text, re.MULTILINE))
     missing = {name for name in names if not re.search(rf"`{name}[`{{]", TEXT)}
     assert missing == set()
     variables = {name for kind in EventKind for name in event_variables(sample_event(kind, 0.0))}

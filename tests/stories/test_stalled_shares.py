@@ -29,44 +29,44 @@ class Two:
     """A workshop whose inbox or outbox is a share, and beside it another inbox and outbox on a disk that is well."""
 
     def __init__(self, root: Path, **settings: object) -> None:
-        self.shop = WorkerDriver(root / "share", answers=ANSWERS, **settings)  # type: ignore[arg-type]
+        self.driver = WorkerDriver(root / "share", answers=ANSWERS, **settings)  # type: ignore[arg-type]
         self.inbox, self.outbox = root / "disk/inbox", root / "disk/outbox"
         for folder in (self.inbox, self.outbox):
             folder.mkdir(parents=True)
 
     async def nothing_leaves(self, operation: str) -> None:
         """Where the service refuses everything, nothing is asked of it for a while."""
-        await self.shop.until(
-            lambda: self.shop.worker.health.wait_seconds(operation) > 50.0, f"no {operation} is tried"
+        await self.driver.until(
+            lambda: self.driver.worker.health.wait_seconds(operation) > 50.0, f"no {operation} is tried"
         )
 
     async def others_continue(self, *names: str) -> None:
         """Files of the other inbox come to their end, while the share does not answer."""
-        ids = await self.shop.drop(*names, inbox=self.inbox, outbox=str(self.outbox))
+        ids = await self.driver.drop(*names, inbox=self.inbox, outbox=str(self.outbox))
         for job_id in ids:
-            await self.shop.until_job("the others go on", job_id, state=State.DONE)
+            await self.driver.until_job("the others go on", job_id, state=State.DONE)
         async with asyncio.timeout(5.0 * SPEED):
-            await self.shop.worker.next_turns()
+            await self.driver.worker.next_turns()
         assert tree(self.outbox) == sorted(f"{name[:-4]}/{track}" for name in names for track in TRACKS)
 
     async def held(self, *stages: Stage, names: list[str] = DEAD) -> None:
         """All files of the share are held, and it is said of each at most twice, however long that takes."""
         for job_id in range(1, len(names) + 1):
-            job = await self.shop.until_job("it is held", job_id, state=State.HELD, hold=Hold.MOUNT)
+            job = await self.driver.until_job("it is held", job_id, state=State.HELD, hold=Hold.MOUNT)
             assert job.stage in stages
             assert re.search(
                 "has not answered for .* Is its server down|made no progress for .* hang", job.hold_reason or ""
             )
-        said = Counter(one["job"] for one in self.shop.journal.of("job.held"))
+        said = Counter(one["job"] for one in self.driver.journal.of("job.held"))
         assert sorted(said) == list(range(1, len(names) + 1))
         assert max(said.values()) <= 2, "a probe may release a job once before its hold is no news"
 
     async def delivered(self) -> None:
         """Everything comes to its end, and was paid once."""
-        for job in await self.shop.jobs():
-            await self.shop.until_job("it resumes automatically", job.id, state=State.DONE)
-        assert set(self.shop.charges().values()) == {1}
-        assert self.shop.litter() == []
+        for job in await self.driver.jobs():
+            await self.driver.until_job("it resumes automatically", job.id, state=State.DONE)
+        assert set(self.driver.charges().values()) == {1}
+        assert self.driver.litter() == []
 
 
 def story(scenario: Callable[[], Awaitable[None]]) -> None:
@@ -77,18 +77,18 @@ def story(scenario: Callable[[], Awaitable[None]]) -> None:
 def test_an_inbox_that_dies_before_or_while_its_files_are_read(tmp_path: Path, operations: tuple[str, ...]) -> None:
     async def scenario() -> None:
         two = Two(tmp_path, jitter=1.0)
-        with Share(two.shop.inbox) as share:
-            async with two.shop as shop:
-                shop.sandbox.faults("upload:503*0")
-                await shop.drop(*DEAD)
+        with Share(two.driver.inbox) as share:
+            async with two.driver as driver:
+                driver.sandbox.faults("upload:503*0")
+                await driver.drop(*DEAD)
                 await two.nothing_leaves("upload")
                 share.stop_answering(*operations)
-                shop.sandbox.faults()
+                driver.sandbox.faults()
                 await two.others_continue("a.wav", "b.wav")
                 await two.held(Stage.UPLOAD)
                 share.answer()
                 await two.delivered()
-                assert tree(shop.inbox) == sorted(f"done/{name}" for name in DEAD)
+                assert tree(driver.inbox) == sorted(f"done/{name}" for name in DEAD)
 
     story(scenario)
 
@@ -98,15 +98,15 @@ def test_an_inbox_that_dies_between_the_uploads_and_the_splits(tmp_path: Path) -
 
     async def scenario() -> None:
         two = Two(tmp_path, jitter=1.0)
-        with Share(two.shop.inbox) as share:
-            async with two.shop as shop:
-                shop.sandbox.faults("split:429*0", "batch:429*0")
-                await shop.drop(*DEAD)
+        with Share(two.driver.inbox) as share:
+            async with two.driver as driver:
+                driver.sandbox.faults("split:429*0", "batch:429*0")
+                await driver.drop(*DEAD)
                 for job_id in range(1, len(DEAD) + 1):
-                    await shop.until_job("it is uploaded", job_id, stage=Stage.SPLIT)
+                    await driver.until_job("it is uploaded", job_id, stage=Stage.SPLIT)
                 await two.nothing_leaves("split stem_separator")
                 share.stop_answering()
-                shop.sandbox.faults()
+                driver.sandbox.faults()
                 await two.others_continue("a.wav", "b.wav")
                 await two.held(Stage.SPLIT)
                 share.answer()
@@ -119,21 +119,21 @@ def test_an_inbox_that_dies_between_the_uploads_and_the_splits(tmp_path: Path) -
 def test_an_outbox_that_dies_while_tracks_arrive(tmp_path: Path, operations: tuple[str, ...]) -> None:
     async def scenario() -> None:
         two = Two(tmp_path)
-        with Share(two.shop.outbox) as share:
-            async with two.shop as shop:
-                shop.sandbox.faults("download:503*0")
-                await shop.drop(*DEAD)
+        with Share(two.driver.outbox) as share:
+            async with two.driver as driver:
+                driver.sandbox.faults("download:503*0")
+                await driver.drop(*DEAD)
                 for job_id in range(1, len(DEAD) + 1):
-                    await shop.until_job("it is paid", job_id, stage=Stage.DOWNLOAD)
+                    await driver.until_job("it is paid", job_id, stage=Stage.DOWNLOAD)
                 share.stop_answering(*operations)
-                shop.sandbox.faults()
+                driver.sandbox.faults()
                 await two.others_continue("a.wav", "b.wav")
                 await two.held(Stage.DOWNLOAD)
-                await shop.until(lambda: shop.journal.of("folder.unavailable"), "`status` tells of the outbox")
+                await driver.until(lambda: driver.journal.of("folder.unavailable"), "`status` tells of the outbox")
                 share.answer()
                 await two.delivered()
-                assert [said["folder"] for said in shop.journal.of("folder.unavailable")] == [str(shop.outbox)]
-                assert shop.seen() == sorted(f"{name[:-4]}/{track}" for name in DEAD for track in TRACKS)
+                assert [said["folder"] for said in driver.journal.of("folder.unavailable")] == [str(driver.outbox)]
+                assert driver.seen() == sorted(f"{name[:-4]}/{track}" for name in DEAD for track in TRACKS)
 
     story(scenario)
 
@@ -144,14 +144,14 @@ def test_a_done_folder_that_dies_while_files_are_archived(tmp_path: Path, operat
         done = tmp_path / "filed"
         two = Two(tmp_path, done_dir=str(done))
         with Share(done) as share:
-            async with two.shop as shop:
-                shop.sandbox.faults("delete:503*0")
-                await shop.drop(*DEAD)
+            async with two.driver as driver:
+                driver.sandbox.faults("delete:503*0")
+                await driver.drop(*DEAD)
                 for job_id in range(1, len(DEAD) + 1):
-                    await shop.until_job("it is delivered", job_id, stage=Stage.DELETE)
+                    await driver.until_job("it is delivered", job_id, stage=Stage.DELETE)
                 share.stop_answering(*operations)
-                shop.sandbox.faults()
-                two.shop.settings["done_dir"] = "done"
+                driver.sandbox.faults()
+                two.driver.settings["done_dir"] = "done"
                 await two.others_continue("a.wav", "b.wav")
                 await two.held(Stage.ARCHIVE)
                 share.answer()
@@ -166,23 +166,23 @@ def test_a_dead_failed_folder_does_not_delay_other_failures(tmp_path: Path) -> N
         refused = tmp_path / "refused"
         two = Two(tmp_path, failed_dir=str(refused))
         with Share(refused) as share:
-            async with two.shop as shop:
-                shop.sandbox.faults("upload:400*0")
-                await shop.drop("first.wav")
-                await shop.until_job("it is put where failures belong", state=State.FAILED, archived=True)
+            async with two.driver as driver:
+                driver.sandbox.faults("upload:400*0")
+                await driver.drop("first.wav")
+                await driver.until_job("it is put where failures belong", state=State.FAILED, archived=True)
                 share.stop_answering()
-                await shop.drop(*DEAD)
-                shop.settings["failed_dir"] = "failed"
-                (last,) = await shop.drop("a.wav", inbox=two.inbox, outbox=str(two.outbox))
-                await shop.until_job("the others go on", last, state=State.FAILED, archived=True)
+                await driver.drop(*DEAD)
+                driver.settings["failed_dir"] = "failed"
+                (last,) = await driver.drop("a.wav", inbox=two.inbox, outbox=str(two.outbox))
+                await driver.until_job("the others go on", last, state=State.FAILED, archived=True)
                 assert tree(two.inbox) == ["failed/a.wav", "failed/a.wav.error.txt"]
                 share.answer()
                 for job_id in range(2, len(DEAD) + 2):
-                    await shop.until_job("it resumes automatically", job_id, archived=True)
+                    await driver.until_job("it resumes automatically", job_id, archived=True)
                 assert tree(refused) == sorted(
                     [*DEAD, *(f"{name}.error.txt" for name in DEAD), "first.wav", "first.wav.error.txt"]
                 )
-                assert len(shop.journal.of("archive.failed")) <= len(DEAD)
+                assert len(driver.journal.of("archive.failed")) <= len(DEAD)
 
     story(scenario)
 
@@ -192,22 +192,22 @@ def test_a_dead_share_does_not_affect_a_mount_in_its_place(
 ) -> None:
     async def scenario() -> None:
         two = Two(tmp_path)
-        share = Share(two.shop.outbox)
+        share = Share(two.driver.outbox)
         with share:
-            async with two.shop as shop:
-                shop.sandbox.faults("download:503*0")
-                await shop.drop(*DEAD)
+            async with two.driver as driver:
+                driver.sandbox.faults("download:503*0")
+                await driver.drop(*DEAD)
                 for job_id in range(1, len(DEAD) + 1):
-                    await shop.until_job("it is paid", job_id, stage=Stage.DOWNLOAD)
+                    await driver.until_job("it is paid", job_id, stage=Stage.DOWNLOAD)
                 share.stop_answering()
-                shop.sandbox.faults()
+                driver.sandbox.faults()
                 await two.held(Stage.DOWNLOAD)
-                unmount(shop.outbox)  # lazily: what waits there waits on
-                mount_disk(shop.outbox, "64m")
-                (shop.outbox / ".lalald").write_text((share.far / ".lalald").read_text())
+                unmount(driver.outbox)  # lazily: what waits there waits on
+                mount_disk(driver.outbox, "64m")
+                (driver.outbox / ".lalald").write_text((share.far / ".lalald").read_text())
                 await two.delivered()
-                assert shop.seen() == sorted(f"{name[:-4]}/{track}" for name in DEAD for track in TRACKS)
+                assert driver.seen() == sorted(f"{name[:-4]}/{track}" for name in DEAD for track in TRACKS)
                 share.die()
-                mount_disk(shop.outbox)  # the share's own end unmounts it again
+                mount_disk(driver.outbox)  # the share's own end unmounts it again
 
     story(scenario)

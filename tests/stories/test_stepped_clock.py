@@ -22,97 +22,97 @@ def test_a_stepped_clock_delays_nothing_and_pays_nothing_twice(
     tmp_path: Path, stage: Stage, step_seconds: float
 ) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.faults(f"{stage}:503*0")
-            await shop.drop("ep1.wav")
-            await shop.until(lambda: shop.counts().get(str(stage), 0) > 1, "it is tried again and again")
-            shop.clock.stepped_seconds = step_seconds
-            shop.sandbox.faults()
-            await shop.until_job("it resumes", state=State.DONE)
-            assert sum(shop.charges().values()) == 1
-            assert shop.seen() == ["ep1/no_vocals.wav", "ep1/vocals.wav"]
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.faults(f"{stage}:503*0")
+            await driver.drop("ep1.wav")
+            await driver.until(lambda: driver.counts().get(str(stage), 0) > 1, "it is tried again and again")
+            driver.clock.stepped_seconds = step_seconds
+            driver.sandbox.faults()
+            await driver.until_job("it resumes", state=State.DONE)
+            assert sum(driver.charges().values()) == 1
+            assert driver.seen() == ["ep1/no_vocals.wav", "ep1/vocals.wav"]
 
     run(scenario())
 
 
 def test_refused_minutes_are_requested_again_although_the_clock_was_set_back(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.faults("split:400*0,code=exceeded_duration")
-            await shop.drop("ep1.wav")
-            await shop.until_job("the service refuses it", state=State.HELD, hold=Hold.MINUTES)
-            shop.sandbox.faults()
-            shop.clock.stepped_seconds = -DAY_SECONDS
-            await shop.until_job("it is asked again", state=State.DONE)
-            assert sum(shop.charges().values()) == 1
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.faults("split:400*0,code=exceeded_duration")
+            await driver.drop("ep1.wav")
+            await driver.until_job("the service refuses it", state=State.HELD, hold=Hold.MINUTES)
+            driver.sandbox.faults()
+            driver.clock.stepped_seconds = -DAY_SECONDS
+            await driver.until_job("it is asked again", state=State.DONE)
+            assert sum(driver.charges().values()) == 1
 
     run(scenario())
 
 
 def test_an_unanswered_start_is_requested_again_before_it_counts_as_lost(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.faults("split:503*0")
-            await shop.drop("ep1.wav")
-            await shop.until(lambda: shop.counts().get("split", 0) > 1, "whether it started is not known")
-            shop.clock.stepped_seconds = DAY_SECONDS
-            asked = shop.counts()["split"]
-            await shop.until(lambda: shop.counts()["split"] > asked + 1, "it is asked for with its key")
-            assert (await shop.job()).state is State.WAITING
-            shop.sandbox.faults()
-            await shop.until_job("it had not started", state=State.DONE)
-            assert shop.counts()["upload"] == 1
-            assert sum(shop.charges().values()) == 1
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.faults("split:503*0")
+            await driver.drop("ep1.wav")
+            await driver.until(lambda: driver.counts().get("split", 0) > 1, "whether it started is not known")
+            driver.clock.stepped_seconds = DAY_SECONDS
+            asked = driver.counts()["split"]
+            await driver.until(lambda: driver.counts()["split"] > asked + 1, "it is asked for with its key")
+            assert (await driver.job()).state is State.WAITING
+            driver.sandbox.faults()
+            await driver.until_job("it had not started", state=State.DONE)
+            assert driver.counts()["upload"] == 1
+            assert sum(driver.charges().values()) == 1
 
     run(scenario())
 
 
 def test_a_source_that_expired_by_our_clock_alone_is_not_uploaded_again(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.outbox.rename(tmp_path / "away")
-            await shop.drop("ep1.wav")
-            await shop.until_job("the outbox is away", state=State.HELD, hold=Hold.MOUNT)
-            shop.clock.stepped_seconds = DAY_SECONDS + 3600.0
-            (tmp_path / "away").rename(shop.outbox)
-            await shop.until_job("the outbox is back", state=State.DONE)
-            assert shop.counts()["upload"] == 1
-            assert sum(shop.charges().values()) == 1
+        async with WorkerDriver(tmp_path) as driver:
+            driver.outbox.rename(tmp_path / "away")
+            await driver.drop("ep1.wav")
+            await driver.until_job("the outbox is away", state=State.HELD, hold=Hold.MOUNT)
+            driver.clock.stepped_seconds = DAY_SECONDS + 3600.0
+            (tmp_path / "away").rename(driver.outbox)
+            await driver.until_job("the outbox is back", state=State.DONE)
+            assert driver.counts()["upload"] == 1
+            assert sum(driver.charges().values()) == 1
 
     run(scenario())
 
 
 def test_a_running_task_survives_a_stepped_clock_and_one_bad_answer(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.faults("split:stuck*0")
-            await shop.drop("ep1.wav")
-            running = await shop.until_job("it runs", stage=Stage.CHECK)
-            asked = shop.counts().get("check", 0)
-            shop.clock.stepped_seconds = DAY_SECONDS + 3600.0
-            shop.sandbox.faults("check:server_error,detail=Failed to extract information about task")
-            await shop.until(lambda: shop.counts().get("check", 0) > asked + 1, "it was asked for")
-            assert (await shop.job()).tasks[0].error is None
-            shop.sandbox.decide(str(running.tasks[0].task_id), "success")
-            await shop.until_job("it is delivered", state=State.DONE)
-            assert sum(shop.charges().values()) == 1
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.faults("split:stuck*0")
+            await driver.drop("ep1.wav")
+            running = await driver.until_job("it runs", stage=Stage.CHECK)
+            asked = driver.counts().get("check", 0)
+            driver.clock.stepped_seconds = DAY_SECONDS + 3600.0
+            driver.sandbox.faults("check:server_error,detail=Failed to extract information about task")
+            await driver.until(lambda: driver.counts().get("check", 0) > asked + 1, "it was asked for")
+            assert (await driver.job()).tasks[0].error is None
+            driver.sandbox.decide(str(running.tasks[0].task_id), "success")
+            await driver.until_job("it is delivered", state=State.DONE)
+            assert sum(driver.charges().values()) == 1
 
     run(scenario(), speed=1200.0)
 
 
 def test_failures_of_this_run_are_known_although_the_clock_was_set_back(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path) as shop:
-            shop.sandbox.faults("upload:422*0")
-            await shop.drop("ep1.wav")
-            await shop.rest()
-            assert shop.worker.failed_count == 1
-            await shop.end()
-            await shop.begin()
-            shop.clock.stepped_seconds = -DAY_SECONDS
-            await shop.drop("ep2.wav")
-            await shop.rest()
-            assert shop.worker.failed_count == 1, "of this run"
+        async with WorkerDriver(tmp_path) as driver:
+            driver.sandbox.faults("upload:422*0")
+            await driver.drop("ep1.wav")
+            await driver.rest()
+            assert driver.worker.failed_count == 1
+            await driver.end()
+            await driver.begin()
+            driver.clock.stepped_seconds = -DAY_SECONDS
+            await driver.drop("ep2.wav")
+            await driver.rest()
+            assert driver.worker.failed_count == 1, "of this run"
 
     run(scenario())
 

@@ -38,30 +38,30 @@ async def carry(root: Path, url: str, moment: str, last: int) -> None:
         if armed and last:
             count()
 
-    shop = WorkerDriver(root, remote, manifest=True)  # type: ignore[arg-type] # all that it needs of a sandbox
-    shop.open_store = dying_store(moment, passed).open
+    driver = WorkerDriver(root, remote, manifest=True)  # type: ignore[arg-type] # all that it needs of a sandbox
+    driver.open_store = dying_store(moment, passed).open
     if moment == "file":
-        watch_files((str(shop.inbox), str(shop.outbox)), passed)
-    async with shop:
-        outbox.clear_staging(str(shop.outbox), await shop.jobs())  # as the daemon does when it starts
-        if not await shop.jobs():
-            await shop.drop("ep1.wav", pitch=220)
+        watch_files((str(driver.inbox), str(driver.outbox)), passed)
+    async with driver:
+        outbox.clear_staging(str(driver.outbox), await driver.jobs())  # as the daemon does when it starts
+        if not await driver.jobs():
+            await driver.drop("ep1.wav", pitch=220)
 
         async def started() -> Job | None:
-            (job,) = await shop.jobs()
+            (job,) = await driver.jobs()
             return job if job.tasks[0].task_id is not None else None
 
-        await shop.until(started, "the task's id is known")
+        await driver.until(started, "the task's id is known")
         armed = True
 
         async def late() -> bool:
-            (job,) = await shop.jobs()
+            (job,) = await driver.jobs()
             is_late = job.stage is Stage.CHECK and any(track.delivered for track in job.tasks[0].tracks)
             return is_late or job.state is State.DONE
 
-        await shop.until(late, "what is there is delivered")
+        await driver.until(late, "what is there is delivered")
         remote.faults()
-        await shop.until_job("the missing track has come", state=State.DONE)
+        await driver.until_job("the missing track has come", state=State.DONE)
 
 
 if __name__ == "__main__":

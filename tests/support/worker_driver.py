@@ -239,7 +239,7 @@ class WorkerDriver:
 
     # dropping and asking
 
-    def handling_of(self, **changes: Any) -> JobSettings:
+    def settings_of(self, **changes: Any) -> JobSettings:
         facts: dict[str, Any] = {
             "outbox": str(self.outbox), "output": "{dir}/{name}/{label}.{ext}", "on_conflict": "rename",
             "duplicates": "reuse", "tracks": None, "labels": {}, "delete": True, "manifest": False,
@@ -274,7 +274,7 @@ class WorkerDriver:
             found.append(
                 NewFile(
                     str(folder), name, facts.st_size, int64(facts.st_mtime_ns), int64(facts.st_ino), "rule",
-                    self.handling_of(**changes), tasks or tasks_of(*self.asked),
+                    self.settings_of(**changes), tasks or tasks_of(*self.asked),
                 )
             )  # fmt: skip
         now = self.clock.now()

@@ -12,7 +12,7 @@ from lalald.jobs.states import Stage
 from lalald.jobs.task import Task
 from lalald.store import NewFile, Store
 from lalald.worker.checks.check_queue import MOST_IN_A_CHECK, CheckQueue
-from tests.jobs.test_transitions import HANDLING, NOW
+from tests.jobs.test_transitions import NOW, SETTINGS
 from tests.worker.test_rate_limiter import SteppedClock
 
 FAILS, REFUSES = "fails", "refuses"
@@ -29,7 +29,7 @@ def running(store: Store, count: int, first: int = 0) -> None:
     """Tasks t0, t1 … are under way."""
     numbers = range(first, first + count)
     plain = (Task(1, None, "demuser", {}),)
-    taken = store.add_files([NewFile("/in", f"{n}.wav", 10, n, n, "rule", HANDLING, plain) for n in numbers], NOW)
+    taken = store.add_files([NewFile("/in", f"{n}.wav", 10, n, n, "rule", SETTINGS, plain) for n in numbers], NOW)
     for number, job_id in zip(numbers, taken, strict=True):
         job = store.job(job_id or 0)
         assert job is not None

@@ -46,15 +46,15 @@ def test_each_cause_has_its_own_pauses_until_it_is_gone_or_not_needed() -> None:
 def test_a_folder_that_stays_away_is_probed_less_and_less(tmp_path: Path) -> None:
     async def scenario() -> None:
         with Share(tmp_path / "outbox") as share:
-            async with WorkerDriver(tmp_path) as shop:
-                await shop.context.folders.check(str(shop.outbox))
+            async with WorkerDriver(tmp_path) as driver:
+                await driver.context.folders.check(str(driver.outbox))
                 share.refuse(errno.EIO, "mkdir")
-                await shop.drop("ep1.wav")
-                await shop.until_job("it is held", state=State.HELD, hold=Hold.MOUNT, stage=Stage.SPLIT)
-                began_at = shop.clock.monotonic()
-                pauses = shop.worker.holds.folders.schedule.pauses
-                await shop.until(lambda: 160.0 in pauses(), "the fifth probe")
-                assert 140.0 <= shop.clock.monotonic() - began_at <= 300.0
+                await driver.drop("ep1.wav")
+                await driver.until_job("it is held", state=State.HELD, hold=Hold.MOUNT, stage=Stage.SPLIT)
+                began_at = driver.clock.monotonic()
+                pauses = driver.worker.holds.folders.schedule.pauses
+                await driver.until(lambda: 160.0 in pauses(), "the fifth probe")
+                assert 140.0 <= driver.clock.monotonic() - began_at <= 300.0
                 share.answer()
 
     in_own_mounts(lambda: run(scenario(), speed=100.0))
@@ -64,18 +64,18 @@ def test_a_mount_ends_the_pause_at_once(tmp_path: Path) -> None:
     async def scenario() -> None:
         outbox = tmp_path / "outbox"
         mount_disk(outbox, "40m")
-        async with WorkerDriver(tmp_path) as shop:
-            await shop.context.folders.check(str(outbox))
+        async with WorkerDriver(tmp_path) as driver:
+            await driver.context.folders.check(str(outbox))
             marker = (outbox / ".lalald").read_text()
             unmount(outbox)
-            await shop.drop("ep1.wav")
-            await shop.until_job("it is held", state=State.HELD, hold=Hold.MOUNT)
+            await driver.drop("ep1.wav")
+            await driver.until_job("it is held", state=State.HELD, hold=Hold.MOUNT)
             await asyncio.sleep(100.0)
-            began_at = shop.clock.monotonic()
+            began_at = driver.clock.monotonic()
             mount_disk(outbox, "40m")
             (outbox / ".lalald").write_text(marker)
-            await shop.until_job("it resumes", state=State.DONE)
-            assert shop.clock.monotonic() - began_at < 60.0, "and not after the rest of a pause of 160 s"
+            await driver.until_job("it resumes", state=State.DONE)
+            assert driver.clock.monotonic() - began_at < 60.0, "and not after the rest of a pause of 160 s"
 
     in_own_mounts(lambda: run(scenario(), speed=20.0))
 

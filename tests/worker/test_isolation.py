@@ -92,42 +92,42 @@ def test_one_poison_file_at_any_step_leaves_twenty_good_ones_done(step: str, tmp
     faulty = Faulty(step, is_poison)
 
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, steps=faulty.steps, jitter=0.01) as shop:
+        async with WorkerDriver(tmp_path, steps=faulty.steps, jitter=0.01) as driver:
             if step == "archive_failed":
-                shop.sandbox.faults("upload:422*1")
-            await shop.drop(POISON)
-            (await shop.until_job("it failed", state=State.FAILED)) if step == "archive_failed" else None
-            ids = await shop.drop(*GOOD)
+                driver.sandbox.faults("upload:422*1")
+            await driver.drop(POISON)
+            (await driver.until_job("it failed", state=State.FAILED)) if step == "archive_failed" else None
+            ids = await driver.drop(*GOOD)
             for job_id in ids:
-                await shop.until_job("the others are done", job_id, state=State.DONE)
-            await check_poison(shop, faulty, expected)
-            assert {name: count for name, count in shop.charges().items() if count != 1} == {}
-            assert shop.worker.guard.faults.stops == {}
+                await driver.until_job("the others are done", job_id, state=State.DONE)
+            await check_poison(driver, faulty, expected)
+            assert {name: count for name, count in driver.charges().items() if count != 1} == {}
+            assert driver.worker.guard.faults.stops == {}
 
     run(scenario(), speed=200.0)
 
 
-async def check_poison(shop: WorkerDriver, faulty: Faulty, expected: str) -> None:
+async def check_poison(driver: WorkerDriver, faulty: Faulty, expected: str) -> None:
     if expected == DONE:
-        job = await shop.until_job("it is done, too", state=State.DONE)
+        job = await driver.until_job("it is done, too", state=State.DONE)
         assert faulty.raised
         return
     if expected == UNPAID:
-        await shop.until_job("it is failed, and put away or left", state=State.FAILED, archived=True)
-        job = await shop.job()
+        await driver.until_job("it is failed, and put away or left", state=State.FAILED, archived=True)
+        job = await driver.job()
         if faulty.steps.archive_failed is DEFAULT.archive_failed:
             assert job.error == "internal: OddError. Nothing was charged. The log has the traceback."
-            assert tree(shop.inbox / "failed") == [POISON, f"{POISON}.error.txt"]
-            assert "internal: OddError" in (shop.inbox / f"failed/{POISON}.error.txt").read_text()
+            assert tree(driver.inbox / "failed") == [POISON, f"{POISON}.error.txt"]
+            assert "internal: OddError" in (driver.inbox / f"failed/{POISON}.error.txt").read_text()
         else:
-            assert (shop.inbox / POISON).exists()
+            assert (driver.inbox / POISON).exists()
         assert len(faulty.raised) >= MOST_TRIES
     else:
-        await shop.until(lambda: len(faulty.raised) > MOST_TRIES, "it is tried more often than one that is not paid")
-        job = await shop.job()
+        await driver.until(lambda: len(faulty.raised) > MOST_TRIES, "it is tried more often than one that is not paid")
+        job = await driver.job()
         assert job.state is State.WAITING
         assert job.error == "internal: OddError. It will be retried."
-    said = shop.journal.of("job.internal_error")
+    said = driver.journal.of("job.internal_error")
     assert said[0]["exc_info"].args == ()
     assert {facts["path"] for facts in said} == {POISON}
 
@@ -136,12 +136,12 @@ def test_a_paid_job_that_meets_a_fault_is_tried_until_its_results_expire_then_fa
     faulty = Faulty("download", is_poison)
 
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, steps=faulty.steps) as shop:
-            await shop.drop(POISON)
-            await shop.until(lambda: len(faulty.raised) > MOST_TRIES, "it is tried")
-            assert (await shop.job()).state is State.WAITING
-            shop.pass_time(24.1)
-            job = await shop.until_job("its results have expired", state=State.FAILED, archived=True)
+        async with WorkerDriver(tmp_path, steps=faulty.steps) as driver:
+            await driver.drop(POISON)
+            await driver.until(lambda: len(faulty.raised) > MOST_TRIES, "it is tried")
+            assert (await driver.job()).state is State.WAITING
+            driver.pass_time(24.1)
+            job = await driver.until_job("its results have expired", state=State.FAILED, archived=True)
             assert "internal: OddError" in str(job.error)
             assert "minutes were charged" in str(job.error)
 
@@ -152,11 +152,11 @@ def test_a_fault_that_passes_leaves_nothing_behind(tmp_path: Path) -> None:
     faulty = Faulty("archive", lambda _job: len(faulty.raised) < 3)
 
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, steps=faulty.steps) as shop:
-            await shop.drop(POISON)
-            job = await shop.until_job("it is done", state=State.DONE)
+        async with WorkerDriver(tmp_path, steps=faulty.steps) as driver:
+            await driver.drop(POISON)
+            job = await driver.until_job("it is done", state=State.DONE)
             assert (job.error, job.warning, len(faulty.raised)) == (None, None, 3)
-            assert len(shop.charges()) == 1
+            assert len(driver.charges()) == 1
 
     run(scenario())
 
@@ -169,26 +169,26 @@ def test_five_different_jobs_in_a_row_stop_a_step_and_one_success_starts_it_agai
 
     async def scenario() -> None:
         nonlocal sick
-        async with WorkerDriver(tmp_path, steps=faulty.steps) as shop:
-            await shop.drop(*names)
-            faults = shop.worker.guard.faults
-            await shop.until(lambda: faults.stops, "the step is stopped")
+        async with WorkerDriver(tmp_path, steps=faulty.steps) as driver:
+            await driver.drop(*names)
+            faults = driver.worker.guard.faults
+            await driver.until(lambda: faults.stops, "the step is stopped")
             ((stopped, stop),) = faults.stops.items()
             assert stopped == (step if step in list(Stage) else "split")
             assert stop.error == "OddError"
             stopped_at = stop.next_probe_at - PROBE_SECONDS
             rest = stopped_at + PROBE_SECONDS / 2
-            await shop.until(lambda: shop.clock.monotonic() > rest, "what was under way has ended")
+            await driver.until(lambda: driver.clock.monotonic() > rest, "what was under way has ended")
             tried = len(faulty.raised)
-            await shop.until(lambda: len(set(faulty.raised[tried:])) > 1, "one tries it, and then another")
-            assert shop.clock.monotonic() - stopped_at >= 2 * PROBE_SECONDS
-            assert [job.path for job in await shop.jobs() if job.state is State.FAILED] == []
-            assert len(shop.journal.of("step.stopped")) == 1
+            await driver.until(lambda: len(set(faulty.raised[tried:])) > 1, "one tries it, and then another")
+            assert driver.clock.monotonic() - stopped_at >= 2 * PROBE_SECONDS
+            assert [job.path for job in await driver.jobs() if job.state is State.FAILED] == []
+            assert len(driver.journal.of("step.stopped")) == 1
             sick = False
-            assert {job.state for job in await shop.rest()} == {State.DONE}
+            assert {job.state for job in await driver.rest()} == {State.DONE}
             assert faults.stops == {}
-            assert len(shop.journal.of("step.works_again")) == 1
-            assert set(shop.charges().values()) == {1}
+            assert len(driver.journal.of("step.works_again")) == 1
+            assert set(driver.charges().values()) == {1}
 
     run(scenario(), speed=400.0)
 
@@ -209,16 +209,16 @@ def test_what_runs_out_pauses_everything_and_counts_for_no_job(error: Exception,
     faulty = Faulty("upload", lambda _job: len(faulty.raised) < 3 * MOST_TRIES, lambda: error)
 
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, steps=faulty.steps) as shop:
-            await shop.drop(*GOOD[:3])
-            job = await shop.until_job("it waits", state=State.WAITING, stage=Stage.UPLOAD)
-            await shop.until(lambda: len(faulty.raised) > MOST_TRIES, "it is tried again and again")
-            job = await shop.job()
+        async with WorkerDriver(tmp_path, steps=faulty.steps) as driver:
+            await driver.drop(*GOOD[:3])
+            job = await driver.until_job("it waits", state=State.WAITING, stage=Stage.UPLOAD)
+            await driver.until(lambda: len(faulty.raised) > MOST_TRIES, "it is tried again and again")
+            job = await driver.job()
             assert job.attempts == 0
-            assert {job.state for job in await shop.rest()} == {State.DONE}
-            assert shop.journal.of("step.stopped") == []
-            assert shop.journal.of("job.failed") == []
-            assert len(shop.journal.of("resources.ran_out")) < 3 * MOST_TRIES
+            assert {job.state for job in await driver.rest()} == {State.DONE}
+            assert driver.journal.of("step.stopped") == []
+            assert driver.journal.of("job.failed") == []
+            assert len(driver.journal.of("resources.ran_out")) < 3 * MOST_TRIES
 
     run(scenario(), speed=200.0)
 
@@ -228,15 +228,15 @@ def test_a_release_that_meets_a_fault_keeps_no_other_job_held(tmp_path: Path) ->
 
     async def scenario() -> None:
         options = Options(checks_per_minute=100_000, minutes=0.0)
-        async with WorkerDriver(tmp_path, steps=faulty.steps, options=options) as shop:
+        async with WorkerDriver(tmp_path, steps=faulty.steps, options=options) as driver:
             names = [POISON, *GOOD]
-            ids = await shop.drop(*names)
+            ids = await driver.drop(*names)
             for job_id in ids:
-                await shop.until_job("it is held", job_id, state=State.HELD, hold=Hold.MINUTES)
-            shop.sandbox.set_minutes(1000.0)
+                await driver.until_job("it is held", job_id, state=State.HELD, hold=Hold.MINUTES)
+            driver.sandbox.set_minutes(1000.0)
             for job_id in ids[1:]:
-                await shop.until_job("the others go on", job_id, state=State.DONE)
-            job = await shop.job()
+                await driver.until_job("the others go on", job_id, state=State.DONE)
+            job = await driver.job()
             assert (job.state, job.hold) == (State.HELD, Hold.MINUTES)
             assert faulty.raised
 
@@ -247,15 +247,15 @@ def test_a_request_that_meets_a_fault_keeps_no_other_from_its_turn(tmp_path: Pat
     faulty = Faulty("handle_request", is_poison)
 
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, steps=faulty.steps) as shop:
-            shop.sandbox.faults("upload:422*0")
-            ids = await shop.drop(POISON, *GOOD)
-            await shop.rest()
-            shop.sandbox.faults()
-            await shop.ask(Request.RETRY, *ids)
+        async with WorkerDriver(tmp_path, steps=faulty.steps) as driver:
+            driver.sandbox.faults("upload:422*0")
+            ids = await driver.drop(POISON, *GOOD)
+            await driver.rest()
+            driver.sandbox.faults()
+            await driver.ask(Request.RETRY, *ids)
             for job_id in ids[1:]:
-                await shop.until_job("the others go on", job_id, state=State.DONE)
-            job = await shop.job()
+                await driver.until_job("the others go on", job_id, state=State.DONE)
+            job = await driver.job()
             assert (job.state, job.request) == (State.FAILED, Request.RETRY)
             assert faulty.raised
 
@@ -270,11 +270,11 @@ def test_what_cannot_be_written_leaves_its_state_and_its_error(tmp_path: Path) -
         return replace(outcome, job=replace(outcome.job, source_id="\ud800")) if is_poison(job) else outcome
 
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, steps=replace(DEFAULT, upload=upload)) as shop:
-            _, *ids = await shop.drop(POISON, *GOOD)
+        async with WorkerDriver(tmp_path, steps=replace(DEFAULT, upload=upload)) as driver:
+            _, *ids = await driver.drop(POISON, *GOOD)
             for job_id in ids:
-                await shop.until_job("the others are done", job_id, state=State.DONE)
-            job = await shop.until_job("it has failed", state=State.FAILED, archived=True)
+                await driver.until_job("the others are done", job_id, state=State.DONE)
+            job = await driver.until_job("it has failed", state=State.FAILED, archived=True)
             assert str(job.error).startswith("internal: UnicodeEncodeError")
 
     run(scenario(), speed=200.0)
@@ -290,17 +290,17 @@ def test_a_task_that_is_started_is_known_whatever_becomes_of_its_outcome(tmp_pat
         return replace(outcome, job=replace(outcome.job or job, warning="\ud800"))
 
     async def scenario() -> None:
-        async with WorkerDriver(tmp_path, steps=replace(DEFAULT, start_outcome=started)) as shop:
-            await shop.drop(*GOOD[:3])
-            assert {job.state for job in await shop.rest()} == {State.DONE}
+        async with WorkerDriver(tmp_path, steps=replace(DEFAULT, start_outcome=started)) as driver:
+            await driver.drop(*GOOD[:3])
+            assert {job.state for job in await driver.rest()} == {State.DONE}
             assert sorted(set(broken)) == [1, 2, 3]
-            assert set(shop.charges().values()) == {1}
-            assert all(job.minutes > 0 for job in await shop.jobs())
-            charges = await shop.store.run(
+            assert set(driver.charges().values()) == {1}
+            assert all(job.minutes > 0 for job in await driver.jobs())
+            charges = await driver.store.run(
                 lambda store: store.connection.execute("SELECT DISTINCT inbox, rule, mode FROM charges").fetchall()
             )
-            assert charges == [(str(shop.inbox), "rule", "stem_separator")]
-            assert shop.counts().get("batch", 0) + shop.counts().get("split", 0) <= 3
+            assert charges == [(str(driver.inbox), "rule", "stem_separator")]
+            assert driver.counts().get("batch", 0) + driver.counts().get("split", 0) <= 3
 
     run(scenario())
 
@@ -315,13 +315,13 @@ def test_a_stop_and_a_cancellation_are_no_faults(tmp_path: Path) -> None:
             waiting.set()
             await asyncio.Event().wait()
 
-        async with WorkerDriver(tmp_path, steps=replace(DEFAULT, upload=upload)) as shop:
-            await shop.drop(POISON)
+        async with WorkerDriver(tmp_path, steps=replace(DEFAULT, upload=upload)) as driver:
+            await driver.drop(POISON)
             await waiting.wait()
-            shop.running.cancel()
-            await asyncio.gather(shop.running, return_exceptions=True)
-            assert (await shop.store.run(lambda store: store.job(1)) or shop).error is None  # type: ignore[union-attr]
-            assert shop.journal.of("job.internal_error") == []
+            driver.running.cancel()
+            await asyncio.gather(driver.running, return_exceptions=True)
+            assert (await driver.store.run(lambda store: store.job(1)) or driver).error is None  # type: ignore[union-attr]
+            assert driver.journal.of("job.internal_error") == []
 
     run(scenario())
 

@@ -14,7 +14,7 @@ from lalald.store import NewFile, Store, StoreThread
 from lalald.store.due import Demand, DueJobs, Queue
 from lalald.worker.service.circuit_breaker import CircuitBreakers
 from lalald.worker.stage_pool import StagePool
-from tests.jobs.test_transitions import HANDLING
+from tests.jobs.test_transitions import SETTINGS
 from tests.support.worker_driver import SteppedClock, run
 
 
@@ -42,7 +42,7 @@ class Yard:
     async def begin(self) -> None:
         await self.store.start()
         found = [
-            NewFile("/in", f"{number}.wav", 10, number, number, "rule", HANDLING, (Task(1, None, "demuser", {}),))
+            NewFile("/in", f"{number}.wav", 10, number, number, "rule", SETTINGS, (Task(1, None, "demuser", {}),))
             for number in range(1, len(self.attempts) + 1)
         ]
 
