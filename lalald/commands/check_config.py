@@ -115,7 +115,7 @@ def check_surroundings(examined: Examined, environ: Mapping[str, str], calls: Bo
     if found.error is not None:
         if found.origin != BY_CONFIGURATION:
             diagnostics.sources[found.origin,] = found.origin
-        message = f"{found.error}; {found.hint}".removeprefix(f"{found.origin}: ")
+        message = f"{found.error}. {found.hint}".removeprefix(f"{found.origin}: ")
         diagnostics.add_error((found.origin,), message)
     if found.key is not None:
         return f"found ({found.origin})"

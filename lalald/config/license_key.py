@@ -171,9 +171,9 @@ def _key(source: _Source, text: str) -> LicenseKey | None:
     if not key or is_placeholder(key):
         return None
     if reason := _why_no_key(key):
-        hint = "put the key alone on one line"
+        hint = "Put the key alone on one line."
         if _PATH.match(key) and source.origin == BY_VARIABLE:
-            hint = f"{BY_ENVIRONMENT} takes the path of a file with the key"
+            hint = f"{BY_ENVIRONMENT} takes the path of a file with the key."
         raise ConfigError(f"{source.origin}: what is there cannot be a license key: {reason}", hint=hint)
     return LicenseKey(key)
 
@@ -208,6 +208,6 @@ def _content(path: Path, origin: str) -> str:
     if _KEY_AS_A_NAME.fullmatch(path.name) and not os.path.lexists(path):
         raise ConfigError(
             f"{origin}: there is no such file, and the value may be the license key itself",
-            hint="put the key into a file, and write the path of that file",
+            hint="Put the key into a file, and write the path of that file.",
         )
     return secret_text(path, origin, "license key")

@@ -116,7 +116,7 @@ def _check_key_files(configured: Path | None, environ: Mapping[str, str], diagno
     try:
         files = list(key_files(configured, environ))
     except ConfigError as error:
-        diagnostics.add_error((BY_ENVIRONMENT,), f"{error}; {error.hint}".removeprefix(f"{BY_ENVIRONMENT}: "))
+        diagnostics.add_error((BY_ENVIRONMENT,), f"{error}. {error.hint}".removeprefix(f"{BY_ENVIRONMENT}: "))
         return
     for origin, file in files:
         if readable_by_others(file):

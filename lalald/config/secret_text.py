@@ -19,22 +19,22 @@ def secret_text(path: Path, origin: str, what: str) -> str:
     try:
         content = _content(path, origin, what)
     except FileNotFoundError:
-        hint = f"put the {what} into it, or name another file"
+        hint = f"Put the {what} into it, or name another file."
         raise SettingError(origin, f"there is no file {path}", hint=hint) from None
     except IsADirectoryError:
-        hint = "where it is a container's mount, the file was missing on the host"
+        hint = "Where it is a container's mount, the file was missing on the host."
         raise SettingError(origin, f"{path} is a folder, not a file", hint=hint) from None
     except PermissionError:
         raise SettingError(
             origin,
             f"{path} cannot be read by user {os.geteuid()}, group {os.getegid()}: {_mode(path)}",
-            hint="let that user read it: `chown` or `chgrp` the file, `chmod 640` it",
+            hint="Let that user read it: `chown` or `chgrp` the file, `chmod 640` it.",
         ) from None
     except OSError as error:
-        hint = "check the path, and its disk"
+        hint = "Check the path, and its disk."
         raise SettingError(origin, f"{path} cannot be read: {error.strerror}", hint=hint) from None
     if len(content) > LARGEST_FILE_BYTES:
-        raise SettingError(origin, f"{path} is too large to be a {what}", hint=f"put the {what} alone on one line")
+        raise SettingError(origin, f"{path} is too large to be a {what}", hint=f"Put the {what} alone on one line.")
     return _decoded(content, path, origin)
 
 
@@ -43,18 +43,18 @@ def _content(path: Path, origin: str, what: str) -> bytes:
     # A pipe that no program writes to would keep a plain open waiting, and with it the daemon's start.
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
-            hint = f"put the {what} into a regular file: it is read again at every reload"
+            hint = f"Put the {what} into a regular file: it is read again at every reload."
             raise SettingError(origin, f"{path} is a pipe, not a file", hint=hint)
         return file.read(LARGEST_FILE_BYTES + 1)
 
 
 def _decoded(content: bytes, path: Path, origin: str) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise SettingError(origin, f"{path} is saved as UTF-16, not as plain text", hint="save it as UTF-8")
+        raise SettingError(origin, f"{path} is saved as UTF-16, not as plain text", hint="Save it as UTF-8.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise SettingError(origin, f"{path} is not UTF-8 text", hint="save it as UTF-8") from None
+        raise SettingError(origin, f"{path} is not UTF-8 text", hint="Save it as UTF-8.") from None
 
 
 def _mode(path: Path) -> str:

@@ -19,11 +19,18 @@ from lalald.jobs.states import Stage, State
 from lalald.sandbox.demo import SCENES
 from tests.support.running import until
 
+# A shell ignores SIGINT for what it runs in the background, and so do all processes below: the tests may be among them.
+_INTERRUPTIBLE = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("lalald", run_name="__main__", alter_sys=True)
+"""
+
 
 def start(tmp_path: Path, *words: str) -> subprocess.Popen[str]:
     environ = {**os.environ, "TMPDIR": str(tmp_path), "TERM": "dumb"}
     return subprocess.Popen(
-        [sys.executable, "-m", "lalald", "demo", *words],
+        [sys.executable, "-c", _INTERRUPTIBLE, "demo", *words],
         env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 

@@ -214,7 +214,7 @@ def test_files_on_a_dead_share_are_errors_of_their_lines(tmp_path: Path) -> None
             "notify[1].secret_file": "the file cannot be read: its disk or server does not answer",
             "notify[2].command": unanswered,
             "web.password_file": f"{unanswered}. {what_to_do}",
-            "license_key_file": f"{unanswered}; {what_to_do}",
+            "license_key_file": f"{unanswered}. {what_to_do}",
             "inboxes[0].outbox": unanswered,
         }
 

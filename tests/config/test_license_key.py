@@ -206,7 +206,7 @@ def test_what_is_wrong_with_a_key_is_reported_without_showing_it(tmp_path: Path,
 
 def test_a_path_in_the_variable_of_the_key_names_the_other_variable() -> None:
     found = find_license_key(config(), {"LALALD_LICENSE_KEY": "/run/secrets/lalal"})
-    assert found.hint == "LALALD_LICENSE_KEY_FILE takes the path of a file with the key"
+    assert found.hint == "LALALD_LICENSE_KEY_FILE takes the path of a file with the key."
 
 
 @pytest.mark.parametrize("key", ["0123456789abcdef0123", "7c0e5a52-6f1f-4d8e-9c65-1d2b3a4f5e60"])

@@ -75,6 +75,7 @@ def test_missing_write_rights_hold_at_every_stage_and_work_resumes(
     sandbox.faults("download:503*0", "upload:422*0,match=failure.wav")
     downloads = ("download", "archive")
     until(lambda: {by_name(home)[name]["stage"] for name in downloads} == {"download"}, "they come to their downloads")
+    until(lambda: by_name(home)["failure"]["state"] == "failed", "the service refuses it")
     take_from(at["download"]["outbox"], at["archive"]["inbox"])
     sandbox.faults()
 

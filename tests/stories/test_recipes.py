@@ -53,9 +53,14 @@ def home(sandbox: Sandbox, make_home: MakeHome) -> Home:
     return made
 
 
-def source(path: Path) -> bytes:
-    """Sound with a title and an artist."""
+def dropped_source(path: Path, making: Path) -> bytes:
+    """Sound with a title and an artist, moved to its place once it is whole."""
+    making.mkdir(exist_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
+    return source(making / path.name).rename(path).read_bytes()
+
+
+def source(path: Path) -> Path:
     tags: Any
     if path.suffix == ".wav":
         write_wav(path)
@@ -68,7 +73,7 @@ def source(path: Path) -> bytes:
     tags.add(TIT2(text=["Title"]))
     tags.add(TPE1(text=["Artist"]))
     file.save(path)
-    return path.read_bytes()
+    return path
 
 
 def test_every_recipe_is_in_the_guide_and_nothing_else() -> None:
@@ -89,7 +94,7 @@ def test_a_recipe_makes_what_the_guide_shows(recipe: str, home: Home, sandbox: S
     assert (checked.returncode, json.loads(checked.stdout)["warnings"]) == (0, [])
     dropped, expected = shown(recipe)
     home.start()
-    contents = {name: source(home.root / name) for name in dropped}
+    contents = {name: dropped_source(home.root / name, home.root / "making") for name in dropped}
     jobs = until(lambda: [job for job in home.jobs() if job["state"] == "done"], "the file is done")
     assert len(home.jobs()) == 1, "one of the files is processed, and charged"
 
