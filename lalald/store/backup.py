@@ -43,10 +43,8 @@ def back_up(source: sqlite3.Connection, target: Path, now: float) -> Backup:
     unfinished = target.with_name(f".{target.name}.part")
     journal = Path(f"{unfinished}-journal")
     with translate_errors(str(target)):
-        for leftover in (
-            journal,
-            unfinished,
-        ):  # of a copy that was killed; the journal first: it would be applied to the new copy
+        # A killed copy leaves both. The journal goes first: SQLite would apply it to the new copy.
+        for leftover in (journal, unfinished):
             leftover.unlink(missing_ok=True)
         descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:

@@ -88,7 +88,7 @@ async def open_client(url: str, tls: Callable[[], ssl.SSLContext]) -> AsyncItera
 
 
 def _has_proxy(url: str) -> bool:
-    """httpx reads no networks in NO_PROXY. False for what is no address: `post` reports it."""
+    """httpx reads no networks in NO_PROXY. False for an invalid address, which `post` reports."""
     try:
         parts = httpx.URL(url)
         return has_proxy(parts.scheme, parts.host, parts.port or _PORTS.get(parts.scheme, 0))
