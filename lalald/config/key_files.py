@@ -27,7 +27,7 @@ def key_files(configured: Path | None, environ: Mapping[str, str]) -> Iterator[t
         try:
             yield BY_ENVIRONMENT, expanded(named, environ, None)
         except ValueError as error:
-            raise ConfigError(f"{BY_ENVIRONMENT}: {error}", hint="name the file in full") from None
+            raise ConfigError(f"{BY_ENVIRONMENT}: {error}", hint="Name the file in full.") from None
     if configured:
         yield BY_CONFIGURATION, configured
 

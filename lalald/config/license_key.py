@@ -144,6 +144,13 @@ def find_key(key_file: Path | None, environ: Mapping[str, str]) -> FoundKey:
     return unusable or blank or FoundKey(None)
 
 
+def files_to_read(key_file: Path | None, environ: Mapping[str, str]) -> list[tuple[str, Path]]:
+    """The named files that `find_key` may read, each with its setting; none where LALALD_LICENSE_KEY decides. Raises ConfigError."""
+    by_variable = find_key(None, {BY_VARIABLE: environ.get(BY_VARIABLE, "")})
+    is_decided = by_variable.key is not None or by_variable.error is not None
+    return [] if is_decided else list(key_files(key_file, environ))
+
+
 def _unusable(error: ConfigError, origin: str) -> FoundKey:
     return FoundKey(None, origin, problem=str(error), hint=error.hint, error=error)
 

@@ -39,12 +39,15 @@ def secret_text(path: Path, origin: str, what: str) -> str:
 
 
 def _content(path: Path, origin: str, what: str) -> bytes:
-    """One byte more than allowed, if there is so much. Raises OSError, or SettingError for a pipe."""
+    """One byte more than allowed, if there is so much. Raises OSError, or SettingError for a pipe or a device."""
     # A pipe that no program writes to would keep a plain open waiting, and with it the daemon's start.
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+        mode = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(mode):
             hint = f"Put the {what} into a regular file: it is read again at every reload."
-            raise SettingError(origin, f"{path} is a pipe, not a file", hint=hint)
+            raise SettingError(
+                origin, f"{path} is a {'pipe' if stat.S_ISFIFO(mode) else 'device'}, not a file", hint=hint
+            )
         return file.read(LARGEST_FILE_BYTES + 1)
 
 

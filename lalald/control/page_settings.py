@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lalald.config import Config
-from lalald.config.key_files import key_files
-from lalald.config.license_key import find_license_key
+from lalald.config.license_key import files_to_read, find_license_key
 from lalald.config.page.page_secrets import page_password, page_read_token, secret_files
 from lalald.control import page_keys
 from lalald.errors import ConfigError
@@ -68,7 +67,7 @@ def settings_for(
 def settings_files(config: Config, environ: Mapping[str, str]) -> list[tuple[str, Path]]:
     """The files that `settings_for` reads, each with the setting that names it."""
     with suppress(ConfigError):  # the environment names something that cannot be a path: `settings_for` reports it
-        return [*secret_files(config.web, environ), *key_files(config.license_key_file, environ)]
+        return [*secret_files(config.web, environ), *files_to_read(config.license_key_file, environ)]
     return []
 
 

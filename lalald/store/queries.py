@@ -32,10 +32,10 @@ from lalald.store.tables.unreadable_jobs import UnreadableJobs
 STOPPED_STEPS = "stopped_steps"  # a fact: steps at which every job met the same exception
 _AT_ONCE = 500
 _UNPAID = "tasks.stage = 'split' AND tasks.task_id IS NULL AND tasks.requested_at IS NULL AND tasks.error IS NULL"
-_TO_PAY = (  # a waiting job gets other tasks from the earlier job with the same content, unless that one fails
-    f"{_UNPAID} AND NOT EXISTS (SELECT 1 FROM tasks AS earlier JOIN jobs AS first ON first.id = earlier.job_id"
-    " WHERE first.id = jobs.duplicate_of AND first.state IN ('waiting', 'held', 'done') AND earlier.error IS NULL"
-    " AND earlier.mode = tasks.mode AND earlier.presets = tasks.presets)"
+_TO_PAY = (  # unless the earlier job with this content gives its tasks, and no person agreed to pay again
+    f"{_UNPAID} AND NOT (jobs.duplicate_accepted = 0 AND EXISTS (SELECT 1 FROM tasks AS earlier JOIN jobs AS first"
+    " ON first.id = earlier.job_id WHERE first.id = jobs.duplicate_of AND first.state IN ('waiting', 'held', 'done')"
+    " AND earlier.error IS NULL AND earlier.mode = tasks.mode AND earlier.presets = tasks.presets))"
 )
 _LOST = "SELECT 1 FROM tasks WHERE tasks.job_id = jobs.id AND tasks.stage = 'split' AND tasks.requested_at IS NOT NULL"
 _ENDED = "jobs.state IN ('failed', 'cancelled')"  # as in the index: SQLite does not infer it

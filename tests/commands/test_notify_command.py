@@ -206,6 +206,10 @@ def test_files_on_a_dead_share_are_errors_of_their_lines(tmp_path: Path) -> None
             examined = examine(filled_store.config, {})
             check_surroundings(examined, {}, BoundedCalls(0.2))
             diagnostics = examined.diagnostics
+            variables = {"LALALD_LICENSE_KEY": "0123456789abcdef", "LALALD_WEB_PASSWORD": "long enough for a page"}
+            again = examine(filled_store.config, variables)
+            check_surroundings(again, variables, BoundedCalls(0.2))
+        others = {error["key"]: error["message"] for error in again.diagnostics.facts(again.diagnostics.errors)}
         errors = {error["key"]: error["message"] for error in diagnostics.facts(diagnostics.errors)}
         unanswered = f"{share} cannot be used: its disk or server does not answer"
         what_to_do = "Is its server down, or its disk failing?"
@@ -217,6 +221,7 @@ def test_files_on_a_dead_share_are_errors_of_their_lines(tmp_path: Path) -> None
             "license_key_file": f"{unanswered}. {what_to_do}",
             "inboxes[0].outbox": unanswered,
         }
+        assert not {"web.password_file", "license_key_file"} & others.keys(), "they are not read"
 
     in_own_mounts(story)
 

@@ -151,11 +151,14 @@ def secret_of(origin: str, path: Path) -> str | None:
 def test_every_file_of_a_secret_is_refused_with_the_same_words(tmp_path: Path, origin: str) -> None:
     """A pipe kept the daemon waiting before its first line of log; bytes beyond UTF-8 became a password that no person can type."""
     os.mkfifo(tmp_path / "pipe")
+    _, terminal = os.openpty()
+    (tmp_path / "terminal").symlink_to(os.ttyname(terminal))
     written(tmp_path, "large", "x" * 5000)
     written(tmp_path, "utf-16", SECRET.encode("utf-16"))
     written(tmp_path, "latin-1", "schl\u00fcssel-wort".encode("latin-1"))
     for name, words in (
         ("pipe", "is a pipe, not a file"),
+        ("terminal", "is a device, not a file"),
         ("large", "is too large to be a"),
         ("utf-16", "is saved as UTF-16"),
         ("latin-1", "is not UTF-8 text"),
@@ -224,7 +227,7 @@ def test_a_key_in_the_place_of_its_file_is_not_shown(tmp_path: Path, key: str) -
 def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="too large"):
         license_key(config(written(tmp_path, "key", "x" * 5000)), {})
-    with pytest.raises(ConfigError, match="too large"):
+    with pytest.raises(ConfigError, match="is a device"):
         license_key(config(Path("/dev/zero")), {})
 
 

@@ -13,7 +13,7 @@ import pytest
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Self-signed, for 127.0.0.1, with its key."""
     if shutil.which("openssl") is None:
-        pytest.skip("openssl makes the certificate")
+        pytest.skip("openssl, which makes the certificate, is not installed")
     path = tmp_path_factory.mktemp("tls") / "both.pem"
     words = [
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=hook",

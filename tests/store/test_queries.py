@@ -271,6 +271,19 @@ def test_the_questions_of_a_summary_use_indices(filled_store: FilledStore) -> No
     assert any("SCAN requests" in plan for plan in plans)
 
 
+@pytest.mark.parametrize("is_agreed", [False, True])
+def test_a_copy_costs_its_price_once_a_person_agreed_to_pay_again(tmp_path: Path, *, is_agreed: bool) -> None:
+    filled = FilledStore(tmp_path)
+    with filled.store() as store:
+        first = filled.take(store, "podcasts/first.mp3")
+        store.save(first, replace(first, state=State.DONE, stage=Stage.DONE))
+        copy = filled.take(store, "podcasts/copy.mp3")
+        store.save(copy, replace(copy, duplicate_of=first.id, duplicate_accepted=is_agreed))
+    minutes = 3.0 if is_agreed else 0.0
+    with Reports.open(filled.state) as reports:
+        assert (reports.waiting_price(), reports.waiting_minutes()) == ((minutes, 0), minutes)
+
+
 def test_a_request_for_a_folder_whose_name_is_not_utf8_reaches_the_daemon(filled_store: FilledStore) -> None:
     folder = "/in\udcff"
     with Requests.open(filled_store.state) as requests:

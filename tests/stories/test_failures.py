@@ -129,7 +129,7 @@ def test_a_failed_job_can_be_dismissed_and_retried(tmp_path: Path) -> None:
         async with WorkerDriver(tmp_path) as driver:
             before = await failed(driver)
             await driver.ask(Request.CANCEL, 1)
-            job = await driver.until_job("it is no failure any more", state=State.CANCELLED)
+            job = await driver.until_job("it has not failed", state=State.CANCELLED)
             assert (job.error, job.moved_to) == (before.error, before.moved_to)
             await driver.ask(Request.RETRY, 1)
             await driver.until_job("and goes on", state=State.DONE)

@@ -193,11 +193,11 @@ def test_the_marker_distinguishes_an_unmounted_inbox_from_one_without_the_file(t
             await driver.until(lambda: driver.counts().get("upload"), "the upload is tried")
             driver.inbox.rename(tmp_path / "unmounted")
             driver.inbox.mkdir()
-            (driver.inbox / "a-stray-file-beneath.wav").write_bytes(b"abc")
+            (driver.inbox / "a-stray-file.wav").write_bytes(b"abc")
             driver.sandbox.faults()
             await waits_quietly(driver, Hold.MOUNT, Stage.UPLOAD)
-            assert tree(driver.inbox) == ["a-stray-file-beneath.wav"]
-            driver.inbox.rename(tmp_path / "beneath")
+            assert tree(driver.inbox) == ["a-stray-file.wav"]
+            driver.inbox.rename(tmp_path / "aside")
             (tmp_path / "unmounted").rename(driver.inbox)
             await driver.until_job("it is mounted again", state=State.DONE)
             assert sum(driver.charges().values()) == 1
@@ -344,11 +344,11 @@ def test_an_inbox_unmounted_before_archiving_is_waited_for(tmp_path: Path) -> No
             await driver.drop("ep1.wav")
             await driver.until_job("all but the filing is done", stage=Stage.DELETE)
             aside = swapped(driver.inbox)
-            (driver.inbox / "a-stray-file-beneath.wav").write_bytes(b"abc")
+            (driver.inbox / "a-stray-file.wav").write_bytes(b"abc")
             driver.sandbox.faults()
             await waits_quietly(driver, Hold.MOUNT, Stage.ARCHIVE)
-            assert tree(driver.inbox) == ["a-stray-file-beneath.wav"]
-            driver.inbox.rename(tmp_path / "beneath")
+            assert tree(driver.inbox) == ["a-stray-file.wav"]
+            driver.inbox.rename(tmp_path / "aside")
             aside.rename(driver.inbox)
             job = await driver.until_job("it is mounted again", state=State.DONE)
             assert (job.warning, tree(driver.inbox)) == (None, ["done/ep1.wav"])

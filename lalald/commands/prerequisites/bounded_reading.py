@@ -8,8 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from lalald.config.key_files import key_files
-from lalald.config.license_key import FoundKey, find_key
+from lalald.config.license_key import FoundKey, files_to_read, find_key
 from lalald.errors import ConfigError, FolderUnavailableError, SettingError
 from lalald.filesystem.bounded_calls import BoundedCalls
 
@@ -39,7 +38,7 @@ def _in_time(
 def find_key_in_time(key_file: Path | None, environ: Mapping[str, str], calls: BoundedCalls) -> FoundKey:
     """As `find_key`; a file that does not answer is a source that cannot be used."""
     try:
-        files = list(key_files(key_file, environ))
+        files = files_to_read(key_file, environ)
     except ConfigError:  # `find_key` reports it
         files = []
     try:

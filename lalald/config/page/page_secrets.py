@@ -45,15 +45,22 @@ def page_read_token(web: Web) -> str | None:
 
 
 def secret_files(web: Web, environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
-    """The files that may hold secrets of a page, each with the setting that names it."""
+    """The files of a page's secrets that are read, each with the setting that names it."""
     if web.listen is None:
         return
+    text = environ.get(PASSWORD_VARIABLE, "").strip()
+    if web.auth != "none" and (not text or is_placeholder(text)):
+        yield from _password_files(web, environ)
+    if web.read_token_file is not None:
+        yield "web.read_token_file", web.read_token_file
+
+
+def _password_files(web: Web, environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
     if named := environ.get(PASSWORD_FILE_VARIABLE):
         with suppress(ValueError):  # `page_password` reports it
             yield PASSWORD_FILE_VARIABLE, expanded(named, environ, None)
-    for origin, path in ((_FILE_KEY, web.password_file), ("web.read_token_file", web.read_token_file)):
-        if path is not None:
-            yield origin, path
+    if web.password_file is not None:
+        yield _FILE_KEY, web.password_file
 
 
 def check_secrets(web: Web, environ: Mapping[str, str]) -> None:

@@ -47,7 +47,7 @@ def known_problem(error: BaseException) -> str | None:
             case ConnectionRefusedError():
                 return "no connection: nothing listens there"
             case OSError() if cause.errno in _NO_WAY:
-                return "no connection: there is no way to its network now"
+                return "no connection: its network is unreachable"
     return None
 
 

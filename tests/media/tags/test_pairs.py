@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mutagen import File
@@ -163,25 +164,25 @@ def test_another_reader_finds_the_same(tmp_path: Path, tracks: dict[str, Path], 
 GAIN = dict.fromkeys(ENCODERS, "-3.20 dB") | {"opus": "-2099"}  # RFC 7845, 5.2.1: 1/256 dB towards -23 LUFS
 
 
-def _view(found: object, kind: str) -> tuple[list[str], list[str], list[str], str, list[bytes]]:
+def _view(found: Any, kind: str) -> tuple[list[str], list[str], list[str], str, list[bytes]]:
     """mutagen's, which has other names for each container: title, artists, album, gain, pictures."""
     import base64
 
     if kind in ("mp3", "wav", "aiff"):
-        frames = found.tags  # type: ignore[attr-defined]
+        frames = found.tags
         covers = [frame.data for frame in frames.getall("APIC")]
         gain = frames["TXXX:replaygain_track_gain"].text[0]
         return frames["TIT2"].text, frames["TPE1"].text, frames["TALB"].text, gain, covers
     if kind == "m4a":
-        gain = bytes(found["----:com.apple.iTunes:replaygain_track_gain"][0]).decode()  # type: ignore[index]
-        return found["©nam"], found["©ART"], found["©alb"], gain, [bytes(cover) for cover in found["covr"]]  # type: ignore[index]
+        gain = bytes(found["----:com.apple.iTunes:replaygain_track_gain"][0]).decode()
+        return found["©nam"], found["©ART"], found["©alb"], gain, [bytes(cover) for cover in found["covr"]]
     if kind == "flac":
-        covers = [picture.data for picture in found.pictures]  # type: ignore[attr-defined]
+        covers = [picture.data for picture in found.pictures]
     else:
-        blocks = found["metadata_block_picture"]  # type: ignore[index]
+        blocks = found["metadata_block_picture"]
         covers = [FlacPicture(base64.b64decode(block)).data for block in blocks]
-    gain = found["r128_track_gain" if kind == "opus" else "replaygain_track_gain"][0]  # type: ignore[index]
-    return found["title"], found["artist"], found["album"], gain, covers  # type: ignore[index]
+    gain = found["r128_track_gain" if kind == "opus" else "replaygain_track_gain"][0]
+    return found["title"], found["artist"], found["album"], gain, covers
 
 
 @needs_exiftool
