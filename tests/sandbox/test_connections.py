@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
@@ -10,7 +11,9 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
+from lalald.sandbox.http.connection import Listener
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from tests.support.sandbox_client import Caller, wav_bytes
@@ -78,3 +81,23 @@ def test_the_journal_keeps_the_latest_requests_and_counts_all() -> None:
             Caller(sandbox).post("limits/minutes_left")
         assert len(sandbox.state()["requests"]) == 5
         assert sandbox.state()["counts"] == {"minutes": 8}
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_a_connection_that_is_accepted_as_the_server_closes_is_reset(turns: int) -> None:
+    """asyncio accepts in one turn of its loop, and connects the protocol in the next ones: it forgot what was between them."""
+
+    async def scenario() -> None:
+        async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+            """Never asked."""
+
+        listener = Listener(app, "127.0.0.1", 0, 60.0)
+        await listener.open()
+        with socket.create_connection(("127.0.0.1", listener.port), timeout=10) as client:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await listener.close()
+            with suppress(ConnectionResetError):
+                assert await asyncio.to_thread(client.recv, 1) == b""
+
+    asyncio.run(scenario())

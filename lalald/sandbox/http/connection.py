@@ -171,8 +171,13 @@ class Listener:
     async def close(self) -> None:
         """Stop listening, reset every open connection, and cancel every request."""
         if self._server is not None:
-            self._server.close()
-            self._server = None
+            server, self._server = self._server, None
+            for listening in server.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+            await asyncio.sleep(
+                0
+            )  # what was accepted just now is connected: asyncio (3.11) forgets it once the server is closed
+            server.close()
         for open_connection in list(self._state.connections):
             cast("Connection", open_connection).abort()
         under_way = [task for task in self._state.tasks if task is not asyncio.current_task()]
