@@ -8,12 +8,14 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from graphlib import TopologicalSorter
 from itertools import pairwise
 from pathlib import Path
 
 import lalald
+from lalald.commands.command_list import VERBS
 
 PACKAGE = Path(lalald.__file__).parent
 
@@ -147,9 +149,38 @@ def test_the_order_names_each_part_once() -> None:
 
 def test_the_daemon_loads_nothing_that_only_a_terminal_or_a_new_configuration_needs() -> None:
     names = ("rich", "starlette", "uvicorn", "pydantic", "yaml", "mutagen")
-    script = f"import sys, lalald.daemon.daemon; print(*(name for name in {names} if name in sys.modules))"
+    assert loaded_of(names, "import lalald.daemon.daemon") == []
+
+
+def loaded_of(names: Sequence[str], program: str) -> list[str]:
+    """Those of these modules that a program loads."""
+    script = f"{program}\nimport sys; print(*(name for name in {names!r} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
+    return done.stdout.split()
+
+
+def test_a_command_that_only_looks_or_asks_starts_without_what_the_daemon_needs() -> None:
+    """Starts are most of what such a command takes, and `status` and `show` are run by monitoring and by pages."""
+    light = ("status", "jobs", "show", "history", "cancel", "rescan", "health", "help", "init", "run")
+    others = [verb for verb in VERBS if verb not in (*light, "sandbox")]  # the sandbox's options are its server's
+    load = "from importlib import import_module\nfrom lalald.commands import parser"
+    modules = "\n".join(f"import_module({VERBS[verb].module!r})" for verb in light)
+    heavy = ("httpx", "structlog", "watchdog", "yaml", "pydantic", "rich", "starlette", "uvicorn", "mutagen")
+    assert loaded_of(("asyncio", "ssl", "logging", "pathspec", *heavy), f"{load}\n{modules}") == []
+    assert loaded_of(heavy, "\n".join([load, *(f"import_module({VERBS[verb].module!r})" for verb in others)])) == []
+
+
+def test_reading_a_configuration_loads_nothing_of_jobs_tags_or_the_service() -> None:
+    names = ("lalald.jobs.job", "lalald.media.tags.policy", "lalald.store", "asyncio", "httpx")
+    assert loaded_of(names, "import lalald.config.loading") == []
+
+
+def test_the_log_loads_no_greenlets_where_they_are_installed(tmp_path: Path) -> None:
+    """structlog would, and with them a C++ library of 1 MiB, in a daemon that has none."""
+    (tmp_path / "greenlet.py").write_text("def getcurrent(): ...\n")
+    loading = "from lalald.daemon.log.log_setup import _structlog; _structlog()"
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {loading}"
+    assert loaded_of(("structlog", "structlog._greenlets", "rich.console"), program) == ["structlog"]
 
 
 def test_what_the_package_depends_on_is_used() -> None:

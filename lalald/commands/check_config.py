@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
@@ -128,6 +127,8 @@ def _check_notify(
     """Adds what is wrong with the files, programs and addresses of `notify`."""
     if not resolved.notify:
         return
+    import asyncio
+
     from lalald.notify.entry_checks import entry_problems, entry_warnings
 
     uid = _daemon_uid(resolved.state_dir)

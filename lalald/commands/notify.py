@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lalald.errors import UsageError
-from lalald.jobs.event_facts import EventKind
+from lalald.jobs.event_kinds import EventKind
 
 if TYPE_CHECKING:
     from lalald.config import Config

@@ -6,15 +6,8 @@ import os
 from argparse import ArgumentParser, Namespace
 
 from lalald.commands.output.json_output import show_json
-from lalald.commands.prerequisites.job_selection import (
-    configuration,
-    current_rules,
-    each_once,
-    job_id,
-    jobs_named,
-    ring,
-    show_quotes,
-)
+from lalald.commands.prerequisites.job_selection import each_once, job_id, jobs_named, ring
+from lalald.commands.prerequisites.quoting import configuration, current_rules, show_quotes
 from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.errors import UsageError
 from lalald.filesystem.names import shell_quoted

@@ -10,15 +10,8 @@ from typing import Any
 from lalald.commands.output.error_output import exit_code_of
 from lalald.commands.output.json_output import error_facts, show_json
 from lalald.commands.output.printing import say
-from lalald.commands.prerequisites.job_selection import (
-    configuration,
-    fitting,
-    folder_named,
-    job_id,
-    jobs_named,
-    ring,
-    show_quotes,
-)
+from lalald.commands.prerequisites.job_selection import fitting, folder_named, job_id, jobs_named, ring
+from lalald.commands.prerequisites.quoting import configuration, show_quotes
 from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.errors import UsageError
 from lalald.jobs.states import Hold, HoldSource, Request, State

@@ -7,14 +7,8 @@ from collections.abc import Iterable
 
 from lalald.commands.output.json_output import show_json
 from lalald.commands.output.printing import say
-from lalald.commands.prerequisites.job_selection import (
-    configuration,
-    current_rules,
-    fitting,
-    jobs_named,
-    ring,
-    show_quotes,
-)
+from lalald.commands.prerequisites.job_selection import fitting, jobs_named, ring
+from lalald.commands.prerequisites.quoting import configuration, current_rules, show_quotes
 from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.errors import UsageError
 from lalald.jobs.states import Request, State

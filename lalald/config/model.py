@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from lalald.jobs.event_facts import EventKind
-from lalald.media.tags.policy import DEFAULT_TITLE
+from lalald.jobs.event_kinds import EventKind
+from lalald.media.tags.title_template import DEFAULT_TITLE
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]

@@ -12,7 +12,7 @@ from lalald.config.diagnostics import Where
 from lalald.config.paths import filled
 from lalald.config.reading import Reading
 from lalald.config.schema import file_schema
-from lalald.jobs.event_facts import EventKind
+from lalald.jobs.event_kinds import EventKind
 from lalald.suggestions import quoted, unknown
 
 WAYS = ("url", "url_file", "webhook", "command")

@@ -10,7 +10,8 @@ from typing import Any
 from lalald.clock import Clock
 from lalald.config.model import Config, Minutes
 from lalald.filesystem.mount_pools import MountPools
-from lalald.jobs.event_facts import EventKind, plain_fact
+from lalald.jobs.event_facts import plain_fact
+from lalald.jobs.event_kinds import EventKind
 from lalald.notify.channels.senders import Answer, Surroundings
 from lalald.notify.notifier import Notifier, selections
 from lalald.store import Store, StoreThread

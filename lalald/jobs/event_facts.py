@@ -1,7 +1,7 @@
 """Events: the notable facts that notifications, hooks and the page's log are made of. Pure.
 
 Most events are about a subject, such as `job 12` or `inbox /srv/inbox`. Some begin a condition of it, some end one:
-`BEGINS` and `ENDS`. What an event is caused by (`cause`) is a code: events of one cause become one message.
+`event_kinds.BEGINS` and `ENDS`. What an event is caused by (`cause`) is a code: events of one cause become one message.
 """
 
 from __future__ import annotations
@@ -10,49 +10,13 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
+from lalald.jobs.event_kinds import NEVER_A_PROBLEM, EventKind
 from lalald.jobs.job import Job
 from lalald.jobs.states import Hold, HoldSource
 
 LICENSE, SERVICE, MINUTES = "license", "service", "minutes"  # subjects of which there is one
-
-
-class EventKind(StrEnum):
-    """The names of events, as they stand under `on` in the configuration and in what is sent."""
-
-    JOB_DONE = "job.done"
-    JOB_FAILED = "job.failed"
-    JOB_HELD = "job.held"
-    HOLD_CLEARED = "hold.cleared"
-    INBOX_UNAVAILABLE = "inbox.unavailable"
-    INBOX_BACK = "inbox.back"
-    FOLDER_UNAVAILABLE = "folder.unavailable"
-    FOLDER_BACK = "folder.back"
-    SERVICE_DOWN = "service.down"
-    SERVICE_BACK = "service.back"
-    LICENSE_MISSING = "license.missing"
-    LICENSE_REFUSED = "license.refused"
-    MINUTES_LOW = "minutes.low"
-    RESULTS_EXPIRING = "results.expiring"
-    DAEMON_STARTED = "daemon.started"
-
-
-# A done job ends its failure, or the danger that its results expire.
-BEGINS = frozenset(
-    {
-        EventKind.JOB_FAILED, EventKind.JOB_HELD, EventKind.INBOX_UNAVAILABLE, EventKind.FOLDER_UNAVAILABLE, EventKind.SERVICE_DOWN,
-        EventKind.LICENSE_MISSING, EventKind.LICENSE_REFUSED, EventKind.MINUTES_LOW, EventKind.RESULTS_EXPIRING,
-    }
-)  # fmt: skip
-ENDS = frozenset(
-    {
-        EventKind.JOB_DONE, EventKind.HOLD_CLEARED, EventKind.INBOX_BACK, EventKind.FOLDER_BACK, EventKind.SERVICE_BACK,
-    }
-)  # fmt: skip
-# Not among the problems: what runs as it should, and a warning before there is a problem.
-_NEVER_A_PROBLEM = frozenset({EventKind.JOB_DONE, EventKind.MINUTES_LOW, EventKind.DAEMON_STARTED})
 
 
 _TEXTS = frozenset({"error", "reason", "warning"})
@@ -80,7 +44,7 @@ class Fact:
     def of(cls, kind: EventKind, subject: str, at: float, data: Mapping[str, Any], cause: str = "") -> Fact:
         """A fact whose kind decides whether it is a problem, or the end of one."""
         said = {key: _without_query(value) if key in _TEXTS and value else value for key, value in data.items()}
-        return cls(kind, subject, cause or f"{kind} {subject}", at, said, is_problem=kind not in _NEVER_A_PROBLEM)
+        return cls(kind, subject, cause or f"{kind} {subject}", at, said, is_problem=kind not in NEVER_A_PROBLEM)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from lalald.errors import LalaldError
 from lalald.jobs.failures.failure_kinds import FailureKind
 from lalald.jobs.states import Hold, HoldSource, Request, Stage, State
 from lalald.jobs.task import Task
-from lalald.media.tags.policy import DEFAULT_TITLE
+from lalald.media.tags.title_template import DEFAULT_TITLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lalald.filesystem.names import printable
-from lalald.jobs.event_facts import LICENSE, EventKind, Fact
+from lalald.jobs.event_facts import LICENSE, Fact
+from lalald.jobs.event_kinds import EventKind
 from lalald.jobs.spending.prices import cost_text, free_text
 from lalald.reports.hold_advice import TO_DO, WHY
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lalald.jobs.event_facts import EventKind, expiring, job_subject
+from lalald.jobs.event_facts import expiring, job_subject
+from lalald.jobs.event_kinds import EventKind
 from lalald.store.store import Store
 
 KEPT_SECONDS = 24 * 3600.0  # by the service, from the start of a task

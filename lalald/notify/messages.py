@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lalald.jobs.event_facts import EventKind
+from lalald.jobs.event_kinds import EventKind
 from lalald.notify.event_text import event_text
 from lalald.notify.plain_text import harmless
 from lalald.store.events.causes import Cause

@@ -6,7 +6,8 @@ import uuid
 from typing import Any
 
 from lalald.config.model import NotifyEntry
-from lalald.jobs.event_facts import LICENSE, MINUTES, SERVICE, Event, EventKind, Fact
+from lalald.jobs.event_facts import LICENSE, MINUTES, SERVICE, Event, Fact
+from lalald.jobs.event_kinds import EventKind
 from lalald.jobs.states import Hold
 from lalald.store.events.causes import Cause
 

@@ -25,7 +25,6 @@ from lalald.jobs.job import Job
 from lalald.jobs.tag_notes import TagNote
 from lalald.jobs.task import Task, Track
 from lalald.media.bounded_file import BoundedFile
-from lalald.media.tags.policy import for_track
 from lalald.media.tags.regions import Spool
 from lalald.media.tags.tag_model import SourceTags, Tags, UnsuitableError, UnwritableError
 from lalald.outbox.staging import Staged, discard_proofs, make_staging, save_record, staged_path
@@ -45,6 +44,8 @@ class SourceRead:
             return None
         if isinstance(self.found, TagNote):
             return TrackTags(notes=(self.found,))
+        from lalald.media.tags.policy import for_track  # its patterns take milliseconds of every start to compile
+
         tags = for_track(self.found.tags, job.settings.tag_title, _title_values(job, task, track))
         return TrackTags(tags, tuple(TagNote(omission) for omission in sorted(self.found.omissions)), self.faults)
 

@@ -17,10 +17,10 @@ from lalald.inbox.selection.excluded_names import OWN_PREFIX
 from lalald.inbox.writing_state import leases_reliable, writing_state
 from lalald.jobs.job import Job
 from lalald.jobs.spending.consent import has_waived, price_of, tasks_to_pay
+from lalald.jobs.spending.spend_limits import exceeds, midnight
 from lalald.jobs.states import HoldSource, State
 from lalald.media.durations import local_duration
 from lalald.reports.job_json import source
-from lalald.stages.precharge.budget import exceeds, midnight
 from lalald.store.file_types import KnownFile
 from lalald.store.known_files import KnownFiles
 from lalald.store.queries import Reports

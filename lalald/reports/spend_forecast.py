@@ -10,7 +10,8 @@ from typing import Self
 from lalald.clock import Clock
 from lalald.config import Minutes
 from lalald.jobs.job import Job
-from lalald.stages.precharge.budget import Budget, Refusal, midnight
+from lalald.jobs.spending.spend_limits import midnight
+from lalald.stages.precharge.budget import Budget, Refusal
 from lalald.store.queries import Reports
 
 

@@ -13,7 +13,7 @@ import yaml
 from lalald.commands.check_config import check_surroundings
 from lalald.config.loading import examine
 from lalald.filesystem.bounded_calls import BoundedCalls
-from lalald.jobs.event_facts import EventKind
+from lalald.jobs.event_kinds import EventKind
 from tests.support.filled_store import DAY, EVERYTHING, HOUR, NOW, FilledStore, answering
 from tests.support.private_mounts import dead_mount, in_own_mounts
 from tests.support.receiver import SECRET, Answer, receiving

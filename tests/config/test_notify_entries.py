@@ -16,7 +16,7 @@ from lalald.config.model import NotifyEntry
 from lalald.config.schema import file_schema
 from lalald.config.schema.json_schema import schema
 from lalald.errors import ConfigError
-from lalald.jobs.event_facts import EventKind
+from lalald.jobs.event_kinds import EventKind
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 SECRET = "tgram://123456:AAF-very-secret/987"

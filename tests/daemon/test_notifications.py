@@ -10,7 +10,7 @@ import pytest
 
 from lalald.config import Minutes
 from lalald.daemon.notifications import note_minutes
-from lalald.jobs.event_facts import EventKind
+from lalald.jobs.event_kinds import EventKind
 from lalald.jobs.job import Stage
 from lalald.store import Store
 from lalald.store.events.event_queue import Selection

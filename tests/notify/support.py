@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from lalald.clock import Clock
 from lalald.config.model import NotifyEntry
-from lalald.jobs.event_facts import EventKind
+from lalald.jobs.event_kinds import EventKind
 from lalald.jobs.failures.failure_kinds import FailureKind
 from lalald.jobs.states import Stage, State
 from lalald.notify.channels.results import Result, Sent

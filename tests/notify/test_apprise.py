@@ -19,7 +19,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 from aiosmtpd.smtp import Envelope
 
-from lalald.jobs.event_facts import EventKind
+from lalald.jobs.event_kinds import EventKind
 from lalald.notify.channels import apprise_sender
 from lalald.notify.channels.results import Refused, Result, Sent, TryLater
 from lalald.notify.messages import Message, message

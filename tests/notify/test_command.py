@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from lalald.clock import Clock
-from lalald.jobs.event_facts import Event, EventKind, Fact
+from lalald.jobs.event_facts import Event, Fact
+from lalald.jobs.event_kinds import EventKind
 from lalald.notify.channels import command
 from lalald.notify.channels.process_guard import GRACE_SECONDS
 from lalald.notify.channels.results import Failed, Refused, Result, Sent
@@ -158,7 +159,7 @@ RUNS = """
 import asyncio, sys
 from lalald.notify.channels import command
 from lalald.notify.samples import sample_event
-from lalald.jobs.event_facts import EventKind
+from lalald.jobs.event_kinds import EventKind
 print(asyncio.run(command.run(sys.argv[1:], sample_event(EventKind.JOB_DONE, 0.0), timeout_seconds=60, environ={"PATH": "/usr/bin:/bin"})))
 """
 

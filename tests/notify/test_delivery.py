@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lalald.jobs.event_facts import EventKind
+from lalald.jobs.event_kinds import EventKind
 from lalald.jobs.failures.failure_kinds import FailureKind
 from lalald.notify.channels.results import Failed, Refused, Result, Sent, TryLater
 from lalald.notify.delivery import KEPT_SECONDS

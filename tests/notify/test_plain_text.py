@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lalald.jobs.event_facts import Event, EventKind, Fact
+from lalald.jobs.event_facts import Event, Fact
+from lalald.jobs.event_kinds import EventKind
 from lalald.notify.channels.command import event_variables
 from lalald.notify.messages import message
 from lalald.notify.payload import payload_bytes

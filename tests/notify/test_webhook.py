@@ -16,7 +16,8 @@ from standardwebhooks.webhooks import Webhook
 
 from lalald.clock import Clock
 from lalald.config.model import NotifyEntry
-from lalald.jobs.event_facts import Event, EventKind
+from lalald.jobs.event_facts import Event
+from lalald.jobs.event_kinds import EventKind
 from lalald.notify.channels import webhook
 from lalald.notify.channels.results import Refused, Result, Sent, TryLater
 from lalald.notify.channels.senders import Surroundings, run_bounded, webhook_sender

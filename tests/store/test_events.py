@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lalald.jobs.event_facts import Event, EventKind
+from lalald.jobs.event_facts import Event
+from lalald.jobs.event_kinds import EventKind
 from lalald.jobs.failures.failure_kinds import FailureKind
 from lalald.jobs.job import Job
 from lalald.jobs.states import Hold, HoldSource, Stage, State, TaskFailure

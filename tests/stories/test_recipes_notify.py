@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lalald.jobs.event_facts import EventKind
+from lalald.jobs.event_kinds import EventKind
 from lalald.notify.channels.command import event_variables
 from lalald.notify.samples import sample_event
 from lalald.reports.metrics import prometheus

@@ -18,7 +18,7 @@ import yaml
 
 from lalald.__main__ import main
 from lalald.control.socket_server import Server
-from lalald.jobs.event_facts import EventKind
+from lalald.jobs.event_kinds import EventKind
 from lalald.jobs.job import Job, JobSettings
 from lalald.jobs.states import Hold, HoldSource, Stage, State
 from lalald.jobs.task import Task, Track

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lalald.jobs.event_facts import EventKind
+from lalald.jobs.event_kinds import EventKind
 from lalald.jobs.states import Hold, Stage
 from lalald.web.labels import labels, task_title, track_title
 from lalald.web.needs import RELEASES

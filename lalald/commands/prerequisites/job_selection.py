@@ -1,25 +1,19 @@
-"""Find the jobs that a command changes, show their prices, and wake the daemon."""
+"""Find the jobs that a command shows or changes, and wake the daemon."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lalald.commands.output.printing import say
 from lalald.control.socket_client import wake
-from lalald.errors import ConfigError, UsageError
-from lalald.jobs.job import Job
+from lalald.errors import UsageError
 from lalald.jobs.states import Request, State
-from lalald.reports.formatting import count, price, printable
-from lalald.reports.quotes import Quote, together
+from lalald.reports.formatting import printable
 from lalald.store.queries import Reports
 from lalald.store.report_types import JobReport
 from lalald.store.request_writer import FITTING
-
-if TYPE_CHECKING:
-    from lalald.config import Config
 
 MOST_LINES = 20
 _LARGEST_ID = 2**63 - 1
@@ -67,26 +61,6 @@ def _instead(request: Request, wrong: Sequence[JobReport]) -> str:
     return f"`lalald show {wrong[0].job.id}` shows details."
 
 
-def configuration(explicit: str | None) -> Config | None:
-    """The configuration as the daemon would read it now; None if it has errors."""
-    from lalald.config import find, load
-
-    try:
-        return load(find(explicit, os.environ), os.environ)
-    except ConfigError:
-        return None
-
-
-def current_rules(config: Config | None) -> Callable[[Job], Job]:
-    """A function that matches an unpaid job to the current rules, as the daemon will; without effect if the configuration has errors."""
-    from lalald.inbox.rematch import rematch_job
-
-    if config is None:
-        return lambda job: job
-    inboxes = {str(inbox.path): inbox for inbox in config.inboxes}
-    return lambda job: rematch_job(job, inboxes[job.inbox]) if job.inbox in inboxes else job
-
-
 def ring(state_dir: Path, *, quiet: bool = False) -> int:
     """Wake the daemon to handle a request, or say that it will at its next start. Return the exit code, 0."""
     if not wake(state_dir) and not quiet:
@@ -118,13 +92,3 @@ def _inbox_of(path: str, reports: Reports, kind: str, others: Sequence[str]) -> 
     )
     article = "an" if kind == "inbox" else "a"
     raise UsageError(f"{printable(path)} is not {article} {kind} of the daemon; no change was made.", hint=hint)
-
-
-def show_quotes(quotes: Sequence[Quote]) -> None:
-    """Print a line for each, at most a screen, and the sum."""
-    for one in quotes[:MOST_LINES]:
-        say(one.line())
-    if len(quotes) > MOST_LINES:
-        say(f"… and {count(len(quotes) - MOST_LINES, 'more job')}")
-    if len(quotes) > 1:
-        say(f"total: {price(*together(quotes))}")

@@ -10,7 +10,7 @@ from lalald.config.diagnostics import Diagnostics, Where
 from lalald.config.model import PLACEHOLDERS, Rule
 from lalald.filesystem.names import fold, safe_name
 from lalald.media import track_labels
-from lalald.media.tags.policy import DEFAULT_TITLE, TITLE_PLACEHOLDERS
+from lalald.media.tags.title_template import DEFAULT_TITLE, TITLE_PLACEHOLDERS
 from lalald.suggestions import did_you_mean, quoted, unknown
 
 Track = tuple[str, str]  # type and label

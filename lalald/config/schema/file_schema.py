@@ -25,7 +25,7 @@ from lalald.config.schema.value_types import (
     Unshown,
     Words,
 )
-from lalald.media.tags.policy import DEFAULT_TITLE
+from lalald.media.tags.title_template import DEFAULT_TITLE
 
 
 class Section(BaseModel):

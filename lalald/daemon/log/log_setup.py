@@ -89,8 +89,9 @@ def _writer_to(write: Callable[[str], object]) -> Callable[[str], None]:
 
 
 def _structlog() -> Any:
-    """Import structlog without rich, which it would load for tracebacks in colors."""
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # None makes the import fail
+    """Import structlog without what it would load if installed: rich (tracebacks in colors) and greenlet (with a C++ library, 1 MiB)."""
+    for unwanted in ("rich", "greenlet"):
+        sys.modules.setdefault(unwanted, None)  # type: ignore[arg-type] # None makes the import fail
     import structlog
 
     return structlog

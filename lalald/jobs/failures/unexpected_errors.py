@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import traceback
@@ -68,7 +67,7 @@ async def convert_faults(asking: Awaitable[Answer]) -> Answer:
     """Return the answer of an API call. Raises InternalFaultError for an unexpected exception in reading it."""
     try:
         return await asking
-    except (LalaldError, asyncio.CancelledError):
+    except LalaldError:
         raise
     except Exception as error:
         raise InternalFaultError(f"internal: {describe_exception(error)}") from error

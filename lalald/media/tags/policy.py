@@ -13,9 +13,6 @@ from dataclasses import replace
 from lalald.media.tags.tag_model import Tags
 from lalald.media.tags.text import MOST_TEXT_BYTES, cleaned
 
-TITLE_PLACEHOLDERS = frozenset({"title", "label", "name", "type", "task", "rule", "mode"})
-DEFAULT_TITLE = "{title} ({label})"
-
 # Compared with names in lower case without spaces, underscores and hyphens.
 _DROPPED = re.compile(
     r"""

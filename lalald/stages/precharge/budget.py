@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -13,11 +12,11 @@ from lalald.jobs.job import Job
 from lalald.jobs.spending import consent
 from lalald.jobs.spending.prices import cost_text, free_text
 from lalald.jobs.spending.prices import minutes as cost
+from lalald.jobs.spending.spend_limits import exceeds, midnight
 from lalald.jobs.states import Hold, HoldSource, Stage
 
 FRESH_SECONDS = 60.0
 _NOT_CHARGED = (Hold.LOST_TASK, Hold.DUPLICATE)  # charged already; not agreed to by a person
-_ROUNDING = 1e-6  # minutes: the error of sums of tenths
 
 
 def unpaid_minutes(job: Job, duration: float) -> float:
@@ -101,7 +100,7 @@ class Budget:
             self._reservations.pop(job.id, None)
             refusal = await self._refusal_of_any(job)
             least = 0.0 if job.upload_waived else unpaid_minutes(job, job.least_duration or 0.0)
-            if refusal is None and least > _ROUNDING:
+            if refusal is None and exceeds(least, 0.0):
                 refusal = await self.refusal(job, least, at_least=True)
         return SpendDecision(0.0, refusal)
 
@@ -170,7 +169,7 @@ class Budget:
     def charged(self, job_id: int, minutes: float) -> None:
         """Count reserved minutes as spent, once the charge is saved."""
         self._reservations[job_id] = self._reservations.get(job_id, 0.0) - minutes
-        if self._reservations[job_id] < _ROUNDING:
+        if not exceeds(self._reservations[job_id], 0.0):
             del self._reservations[job_id]
         if self._left is not None:
             self._left = max(0.0, self._left - minutes)
@@ -197,14 +196,3 @@ def _above_approval(job: Job, needed: float) -> Refusal:
         HoldSource.PRICE,
         f"{words}; nothing more is charged until you run `lalald release {job.id}` to accept the new price",
     )
-
-
-def exceeds(minutes: float, limit: float) -> bool:
-    """Whether these minutes are above a limit by more than a rounding error."""
-    return minutes > limit + _ROUNDING
-
-
-def midnight(now: float) -> float:
-    """The start of the local day, in epoch seconds, also on days with a clock change."""
-    today = time.localtime(now)
-    return time.mktime((today.tm_year, today.tm_mon, today.tm_mday, 0, 0, 0, 0, 0, -1))

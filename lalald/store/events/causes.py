@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-from lalald.jobs.event_facts import BEGINS, ENDS, Event, EventKind
+from lalald.jobs.event_facts import Event
+from lalald.jobs.event_kinds import BEGINS, ENDS, EventKind
 from lalald.store.events.event_queue import EVENT_COLUMNS, Selection, event_from
 from lalald.store.rows import name_from
 

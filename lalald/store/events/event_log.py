@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 
-from lalald.jobs.event_facts import Event, EventKind
+from lalald.jobs.event_facts import Event
+from lalald.jobs.event_kinds import EventKind
 from lalald.store.events.events import fact_from
 
 MOST_IN_A_PAGE = 500

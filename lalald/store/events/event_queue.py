@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lalald.jobs.event_facts import Event, EventKind
+from lalald.jobs.event_facts import Event
+from lalald.jobs.event_kinds import EventKind
 from lalald.store.events.events import fact_from
 
 PAGE = ""  # the page reads events, but has nothing to be sent

@@ -13,12 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from lalald.jobs.event_facts import (
-    BEGINS,
-    ENDS,
     LICENSE,
     MINUTES,
     SERVICE,
-    EventKind,
     Fact,
     cleared,
     done,
@@ -29,6 +26,7 @@ from lalald.jobs.event_facts import (
     job_subject,
     plain_fact,
 )
+from lalald.jobs.event_kinds import BEGINS, ENDS, EventKind
 from lalald.jobs.job import Job
 from lalald.jobs.states import Hold, HoldSource, State
 from lalald.store.rows import name_from, stored_name

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from lalald.jobs.event_facts import EventKind, folder_fact
+from lalald.jobs.event_facts import folder_fact
+from lalald.jobs.event_kinds import EventKind
 from lalald.store.events.events import Events
 from lalald.store.rows import name_from, stored_name, stored_name_always
 

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lalald.filesystem.names import fold
-from lalald.jobs.event_facts import Event, EventKind
+from lalald.jobs.event_facts import Event
+from lalald.jobs.event_kinds import EventKind
 from lalald.notify.event_text import event_text
 from lalald.reports.formatting import iso
 from lalald.reports.metrics import prometheus

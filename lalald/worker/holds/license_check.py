@@ -12,7 +12,7 @@ from lalald.config.key_files import key_files
 from lalald.config.license_key import FoundKey, LicenseKey, find_license_key
 from lalald.errors import ConfigError, FolderUnavailableError, LicenseMissingError, LicenseRefusedError, ServiceError
 from lalald.filesystem.mount_pools import MountPools
-from lalald.jobs.event_facts import EventKind
+from lalald.jobs.event_kinds import EventKind
 from lalald.jobs.states import Hold
 from lalald.stages.context import StageContext
 from lalald.store import Store

@@ -12,8 +12,9 @@ import pytest
 from mutagen import File
 from mutagen.flac import Picture as FlacPicture
 
-from lalald.media.tags.policy import DEFAULT_TITLE, for_track
+from lalald.media.tags.policy import for_track
 from lalald.media.tags.tag_model import Chapter, Tags
+from lalald.media.tags.title_template import DEFAULT_TITLE
 from tests.support.tagging import ENCODERS, content, decoded, jpeg, pictures, png, probed, read, sound, write
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lalald.media.tags.policy import DEFAULT_TITLE, for_track, is_kept
+from lalald.media.tags.policy import for_track, is_kept
 from lalald.media.tags.tag_model import Tags
+from lalald.media.tags.title_template import DEFAULT_TITLE
 
 VALUES = {"label": "no_vocals", "name": "My song", "type": "back", "task": "1", "rule": "songs", "mode": "multistem"}
 
