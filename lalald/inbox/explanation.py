@@ -15,6 +15,7 @@ from lalald.inbox.selection import excluded_names, partial_downloads, rules
 from lalald.store import KnownFile, SkipReason
 
 NO_RULE = "no rule matches it"
+EMPTY = "it is empty"
 NO_MEDIA = "not an audio or video file (by extension), and no rule takes other types"
 WAS_THERE = "it was in the inbox before the first scan"
 EXISTING_SKIP = f"existing: skip: {WAS_THERE}"
@@ -159,7 +160,7 @@ def type_refusal(facts: os.stat_result) -> str | None:
         return "it is a folder"
     if not stat.S_ISREG(facts.st_mode):
         return "it is not a regular file"
-    return "it is empty" if facts.st_size == 0 else None
+    return EMPTY if facts.st_size == 0 else None
 
 
 def _symlinked(inbox: Inbox, path: str) -> str | None:

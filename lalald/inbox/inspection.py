@@ -82,7 +82,7 @@ class FileInspector:
     def _match(self, file: FinishedFile) -> MatchedFile:
         choice = self._steps.choose(self.inbox, file.path)
         existing = self._existing_action(file.path)
-        is_priced = existing not in (None, "skip") and choice.rule is not None
+        is_priced = existing not in (None, "skip") and choice.rule is not None and file.size > 0
         return MatchedFile(file, choice, existing, self._duration(file) if is_priced else None)
 
     def _duration(self, file: FinishedFile) -> float | None:

@@ -54,7 +54,7 @@ class UnreadableFile(NamedTuple):
 
 @dataclass(slots=True)
 class Readiness:
-    """What became of the files that were inspected. Those in none of the lists wait within `Settling`, or are empty."""
+    """What became of the files that were inspected. Those in none of the lists wait within `Settling`, or for aria2."""
 
     ready: list[FinishedFile] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
@@ -76,8 +76,8 @@ class _Candidate:
 class Settling:
     """The files that wait to be finished. The rules are the same at the start and later:
 
-    - An empty file, what is not a regular file, and a file that aria2 has not finished are never ready. They are not waited for: an
-      event, or the next scan, reports them again.
+    - What is not a regular file, and a file that aria2 has not finished, are never ready. They are not waited for: an event, or the
+      next scan, reports them again. An empty file is ready like any other, so that it can be reported as such.
     - Size and mtime must not have changed for `settle_seconds`, measured by the monotonic clock between inspections: the age of an
       mtime proves nothing, since copying programs set it. Any change starts the time again.
     - No program may have the file open for writing. The kernel refuses a read lease if one has, hard links and writable maps
@@ -178,7 +178,7 @@ class Settling:
         facts = os.lstat(full_path)
         if not stat.S_ISREG(facts.st_mode):
             raise FileNotFoundError(errno.ENOENT, "it is not a regular file", path)
-        if facts.st_size == 0 or partial_downloads.control_file(self._root, path):
+        if partial_downloads.control_file(self._root, path):
             self.forget(path)
             return None
         candidate = self._candidate(path, facts, now)
@@ -220,7 +220,7 @@ class Settling:
         if identity != (candidate.size, candidate.mtime_ns):
             candidate.size, candidate.mtime_ns = identity
             candidate.since = now
-        if now - candidate.since < needed or facts.st_size == 0:
+        if now - candidate.since < needed:
             self._wait(path, candidate, candidate.since + max(needed, 1.0))
             return None
         return FinishedFile(path, *identity, int64(facts.st_ino))

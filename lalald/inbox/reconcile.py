@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from lalald.config import Inbox
 from lalald.filesystem.names import printable
 from lalald.inbox import new_files
-from lalald.inbox.explanation import CHANGED_SKIP, EXISTING_SKIP, WAS_THERE, Choice, skips_changed
+from lalald.inbox.explanation import CHANGED_SKIP, EMPTY, EXISTING_SKIP, WAS_THERE, Choice, skips_changed
 from lalald.inbox.readiness import FinishedFile
 from lalald.jobs import transitions
 from lalald.jobs.job import Job
@@ -118,9 +118,12 @@ def _decide(
     hold_reason: str,
     now: float,
 ) -> NewFile | None:
-    """The row of a file that is new or has new content; None if it is another job's, or needs a second look."""
+    """The row of a file that is new or has new content; None if it is another job's, or needs a second look, or is the emptied
+    file of a job, which notices that before it spends anything."""
     if skips_changed(inbox, before):
         return new_files.skipped(inbox, file.finished, SkipReason.CHANGED, CHANGED_SKIP)
+    if file.finished.size == 0:
+        return None if before is not None and before.job_id is not None else _empty_row(inbox, file)
     if file.renamed_from is None and (held := store.held_under_other_name(str(inbox.path), file.finished)) is not None:
         result.maybe_renamed.append(RenamedFile(file, held))
         return None
@@ -162,6 +165,11 @@ def _new_row(inbox: Inbox, file: MatchedFile, hold_reason: str) -> NewFile:
             inbox, file.finished, rule, hold=Hold.FIRST_SCAN, hold_reason=hold_reason, duration=file.duration
         )
     return new_files.processed(inbox, file.finished, rule)
+
+
+def _empty_row(inbox: Inbox, file: MatchedFile) -> NewFile:
+    was_there = file.existing is not None
+    return new_files.skipped(inbox, file.finished, SkipReason.EMPTY, EMPTY, found_at_first_scan=was_there)
 
 
 def _returns(store: ReconcileStore, inbox: Inbox, file: MatchedFile, result: Reconciliation, now: float) -> bool:

@@ -140,6 +140,8 @@ def _last(files: list[tuple[str, KnownFile]]) -> str | None:
 def _matched_now(inbox: Inbox, files: list[tuple[str, KnownFile]], choose: Choose) -> Iterator[_Rematched]:
     """What a setting other than the rules has skipped stays so until that setting changes."""
     for path, known in files:
+        if known.skip_reason is SkipReason.EMPTY:
+            continue
         if known.skip_reason is SkipReason.EXISTING and inbox.existing != "take":
             continue
         if known.skip_reason is SkipReason.CHANGED and inbox.changed == "skip":

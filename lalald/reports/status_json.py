@@ -50,7 +50,7 @@ def facts(overview: Overview) -> dict[str, Any]:
         "incomplete": [{**_job_facts(report), "warning": warning_of(report.job)} for report in overview.incomplete],
         "minutes": overview.minutes.facts(),
         "notify": [_entry_facts(reader) for reader in overview.notify],
-        "skipped": overview.skipped._asdict(),
+        "skipped": [skipped._asdict() for skipped in overview.skipped],
     }
 
 

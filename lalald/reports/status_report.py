@@ -18,7 +18,7 @@ from lalald.store.report_types import Counts, Fact, FolderReport, HoldReport, In
 from lalald.store.rows import UnreadableJob
 from lalald.store.tables.job_places import dropped_paths
 from lalald.store.tables.set_aside_files import SetAsideFile
-from lalald.store.tables.skipped_files import NO_FILES, SkippedFiles, skipped_files
+from lalald.store.tables.skipped_files import SkippedFiles, skipped_files
 
 _MOST_UNDER_WAY = 20
 _MOST_FINISHED = 3
@@ -66,7 +66,7 @@ class Overview:
     rejected: Fact | None = None
     reported: Sequence[Attention] = ()  # by the daemon just now
     notify: Sequence[Reader] = ()
-    skipped: SkippedFiles = NO_FILES
+    skipped: Sequence[SkippedFiles] = ()
     dropped_as: Mapping[int, str] = field(default_factory=dict)  # the earlier jobs whose results finished ones got
 
     @property

@@ -17,6 +17,7 @@ class SkipReason(StrEnum):
     EXISTING = "existing"  # existing: skip
     CHANGED = "changed"  # changed: skip
     NO_RULE = "no_rule"  # no rule matches it
+    EMPTY = "empty"  # until it has content
 
 
 class KnownFile(NamedTuple):

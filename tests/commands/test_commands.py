@@ -235,7 +235,7 @@ def test_status_as_json_has_its_keys(filled_store: FilledStore) -> None:
                 "same_as": None,
             }
         ],
-        "skipped": {"files": 0, "example": None},
+        "skipped": [],
         "holds": [
             {
                 "hold": "lost_task",
@@ -276,22 +276,24 @@ def test_status_as_json_has_its_keys(filled_store: FilledStore) -> None:
     }
 
 
-def test_status_counts_files_that_no_rule_processes(filled_store: FilledStore) -> None:
+def test_status_counts_skipped_files_by_reason(filled_store: FilledStore) -> None:
     assert "skipped" not in status_of(filled_store)
-    for number, name in enumerate(("liner.pdf", "scans/cover.jpg"), 1):
+    inbox = str(filled_store.inbox)
+    for name, reason in (
+        ("liner.pdf", SkipReason.NO_RULE),
+        ("scans/cover.jpg", SkipReason.NO_RULE),
+        ("scans/cut off.wav", SkipReason.EMPTY),
+        ("old.wav", SkipReason.EXISTING),
+    ):
         with filled_store.store() as store:
-            store.add_files(
-                [NewFile(str(filled_store.inbox), name, 9, 1, 1, None, None, skip_reason=SkipReason.NO_RULE)], NOW
-            )
-            old = NewFile(str(filled_store.inbox), f"{name}.wav", 9, 1, 1, None, None, skip_reason=SkipReason.EXISTING)
-            store.add_files([old], NOW)
-        words = (
-            "file, such as liner.pdf: no rule processes it"
-            if number == 1
-            else "files, such as liner.pdf: no rule processes them"
-        )
-        assert f"\nskipped   {number} {words}; `lalald plan` says why\n" in status_of(filled_store)
-    assert json.loads(filled_store.said("status", "--json", code=3))["skipped"] == {"files": 2, "example": "liner.pdf"}
+            store.add_files([NewFile(inbox, name, 9, 1, 1, None, None, skip_reason=reason)], NOW)
+    words = "such as liner.pdf: no rule processes them; `lalald plan` says why"
+    empty = "1 file, such as scans/cut off.wav: it is empty; copy it again"
+    assert f"\nskipped   2 files, {words}\n          {empty}\n" in status_of(filled_store)
+    assert json.loads(filled_store.said("status", "--json", code=3))["skipped"] == [
+        {"code": "no_rule", "files": 2, "example": "liner.pdf"},
+        {"code": "empty", "files": 1, "example": "scans/cut off.wav"},
+    ]
 
 
 def test_status_names_the_file_whose_results_a_copy_got(filled_store: FilledStore) -> None:

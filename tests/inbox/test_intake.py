@@ -217,7 +217,8 @@ def test_excluded_files_are_neither_processed_nor_recorded(tmp_path: Path) -> No
             await intake.wait_until_idle()
             assert await driver.paths() == ["real.mp3"]
             assert await driver.thread.run(lambda store: store.known_folders(str(driver.folder))) == {""}
-            assert set(await driver.thread.run(lambda store: store.known_in(str(driver.folder), ""))) == {"real.mp3"}
+            known = await driver.thread.run(lambda store: store.known_in(str(driver.folder), ""))
+            assert {path: file.skip_reason for path, file in known.items()} == {"real.mp3": None, "empty.mp3": "empty"}
 
     run_story(story)
 
@@ -257,6 +258,32 @@ def test_a_file_without_a_rule_is_skipped_and_reported_once_across_restarts(tmp_
             intake.request_rescan()
             await intake.wait_until_idle()
             assert await driver.jobs() == []
+        assert len(driver.log.said("file.skipped")) == 1
+
+    run_story(story)
+
+
+def test_an_empty_file_is_reported_once_and_processed_when_it_has_content(tmp_path: Path) -> None:
+    driver = IntakeDriver(tmp_path)
+
+    async def story() -> None:
+        async with driver.running() as intake:
+            path = driver.put("a.mp3", b"")
+            assert (await driver.wait_for_event("file.skipped"))["reason"] == "it is empty"
+            intake.request_rescan()
+            await intake.wait_until_idle()
+        async with driver.running() as intake:  # skipped files are matched again
+            await intake.wait_until_idle()
+            assert await driver.jobs() == []
+            path.write_bytes(b"content")
+            (job,) = await driver.wait_for(["a.mp3"])
+            assert job.size == 7
+            await driver.set_job(job.id, state="done", stage="done")
+            path.write_bytes(b"")
+            intake.request_rescan()
+            await intake.wait_until_idle()
+            known = await driver.thread.run(lambda store: store.known_in(str(driver.folder), ""))
+            assert known["a.mp3"].job_id == job.id, "a job's file stays that job's"
         assert len(driver.log.said("file.skipped")) == 1
 
     run_story(story)

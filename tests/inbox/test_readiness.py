@@ -141,11 +141,17 @@ def test_another_users_file_has_no_lease_and_this_is_reported(open_folder: Path)
     assert done.stdout == "[] True 110.0 1\n"
 
 
-def test_an_empty_file_is_never_finished_and_does_not_wait(tmp_path: Path) -> None:
-    (tmp_path / "a.mp3").touch()
-    settling = Settling(str(tmp_path), 0.0)
+def test_an_empty_file_settles_like_any_other_so_that_it_can_be_reported(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    path.touch()
+    settling = Settling(str(tmp_path), 5.0)
     assert not ready(settling, "a.mp3", 100.0)
-    assert settling.due_at() is None
+    path.write_bytes(b"abc")
+    assert not ready(settling, "a.mp3", 106.0), "it has content now, which must settle"
+    path.write_bytes(b"")
+    assert not ready(settling, "a.mp3", 110.0)
+    (found,) = settling.inspect(["a.mp3"], 115.0).ready
+    assert (found.path, found.size, len(settling)) == ("a.mp3", 0, 0)
 
 
 def test_missing_files_folders_and_symlinks_are_absent(tmp_path: Path) -> None:

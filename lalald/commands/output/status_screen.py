@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from lalald.commands.output.lines import Cell, Line, Span, columns, paragraph, shortened
 from lalald.commands.output.tables import bar
@@ -16,6 +17,7 @@ from lalald.jobs.states import Stage
 from lalald.reports.formatting import ago, count, price, printable, short_moment, span
 from lalald.reports.needs_attention import Attention
 from lalald.reports.status_report import Overview
+from lalald.store import SkipReason
 from lalald.store.report_types import InboxReport, JobReport
 from lalald.store.tables.skipped_files import SkippedFiles
 
@@ -28,6 +30,17 @@ _LONGEST_EXAMPLE = 40  # columns
 _WITH_BARS = 100  # columns
 _BAR_WIDTH = 16
 _BLANK: Line = ()
+_WHY_SKIPPED = {  # for one file, and for several
+    SkipReason.NO_RULE: (
+        "no rule processes it; `lalald plan` says why",
+        "no rule processes them; `lalald plan` says why",
+    ),
+    SkipReason.EMPTY: ("it is empty; copy it again", "they are empty; copy them again"),
+    SkipReason.CHANGED: (
+        "it was processed before its content changed (`changed: skip`)",
+        "they were processed before their content changed (`changed: skip`)",
+    ),
+}
 
 
 def lines(overview: Overview, width: int | None) -> Iterator[Line]:
@@ -83,8 +96,8 @@ def _parts(overview: Overview, width: int | None) -> Iterator[tuple[str, Iterabl
     if overview.finished:
         yield "finished", columns([_finished(report, overview) for report in overview.finished], width)
     yield "jobs", paragraph(_totals(overview), width)
-    if overview.skipped.files:
-        yield "skipped", paragraph(_skipped(overview.skipped), width)
+    if overview.skipped:
+        yield "skipped", chain.from_iterable(paragraph(_skipped(each), width) for each in overview.skipped)
     yield "minutes", paragraph(_minutes(overview), width)
     if overview.inboxes:
         yield "inboxes", _inboxes(overview, width)
@@ -159,8 +172,8 @@ def _cost_cell(job: Job, overview: Overview) -> Cell:
 
 def _skipped(skipped: SkippedFiles) -> str:
     example = shortened(printable(skipped.example or ""), _LONGEST_EXAMPLE, "middle")
-    them = "it" if skipped.files == 1 else "them"
-    return f"{count(skipped.files, 'file')}, such as {example}: no rule processes {them}; `lalald plan` says why"
+    one, several = _WHY_SKIPPED[skipped.code]
+    return f"{count(skipped.files, 'file')}, such as {example}: {one if skipped.files == 1 else several}"
 
 
 def _totals(overview: Overview) -> str:

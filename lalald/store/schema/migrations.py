@@ -189,11 +189,16 @@ ALTER TABLE event_readers ADD COLUMN kinds TEXT;     -- JSON: the events that th
 ALTER TABLE event_readers ADD COLUMN problems INTEGER NOT NULL DEFAULT 1; -- and every problem and its end
 """
 
+# Empty files have rows, too, which an older lalald could not read. `status` counts skipped files without reading all the others.
+_EMPTY_FILES = """
+CREATE INDEX files_skipped ON files (inbox, skip_reason) WHERE skip_reason IS NOT NULL;
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     INITIAL_SCHEMA, *EARLY_MIGRATIONS,
     _TIMES, _LICENSE_HOLDS, _CODES, _UNREADABLE_JOBS, _PAGE, _NAMES, _EVENTS, _TAGS, _UPLOADS_UNKNOWN, _HELD_PATHS,
-    _ENTRY_SELECTIONS,
+    _ENTRY_SELECTIONS, _EMPTY_FILES,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 
