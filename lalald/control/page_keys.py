@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lalald.errors import FileError
+from lalald.filesystem.disk_errors import hint_for
 
 FILE_NAME = "web-key"
 _KEY_BYTES = 32
@@ -36,11 +37,11 @@ def load(state_dir: Path) -> PageKeys:
             return _read(path)
         _write(path, PageKeys(os.urandom(_KEY_BYTES), os.urandom(_KEY_BYTES)), replaces=False)
         return _read(path)  # another process may have been quicker
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        hint = (
-            "It holds the keys of the page's sessions; remove it if it is damaged: every user must then log in again."
-        )
-        raise FileError(f"{path} cannot be used: {error}.", hint=hint) from error
+    except OSError as error:
+        raise FileError(f"{path} cannot be used: {error.strerror}.", hint=hint_for(error)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        hint = "It holds the keys of the page's sessions. Remove it: every user must then log in again."
+        raise FileError(f"{path} is damaged.", hint=hint) from error
 
 
 def replace_session_key(state_dir: Path) -> PageKeys:

@@ -99,7 +99,7 @@ class QueuedRequests:
         try:
             stat = await context.disks.run(source_folder(job), _file_to_redo, job)
         except (OSError, FolderUnavailableError) as error:
-            log.warning("redo.refused", job=job.id, path=job.path, reason=f"the file cannot be read: {error}")
+            log.warning("redo.refused", job=job.id, path=job.path, reason=_why_unreadable(error))
             return
         job = replace(job, size=stat.st_size, mtime_ns=int64(stat.st_mtime_ns), inode=int64(stat.st_ino))
         job = rematch_by_config(transitions.restart(job), context.config)
@@ -115,6 +115,12 @@ class QueuedRequests:
             context.log.error("cancel_all.failed", reason=str(error))
             return
         context.log.warning("cancel_all.done", tasks=len(answers))
+
+
+def _why_unreadable(error: OSError | FolderUnavailableError) -> str:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return "its file is not there any more"
+    return f"its file cannot be read: {error.strerror if isinstance(error, OSError) else error}"
 
 
 def _queued_requests(store: Store) -> list[QueuedRequest]:

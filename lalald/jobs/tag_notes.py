@@ -7,6 +7,7 @@ from enum import StrEnum
 
 
 class TagNote(StrEnum):
+    SOURCE_MISSING = "source_missing"
     SOURCE_UNREADABLE = "source_unreadable"
     SOURCE_SLOW = "source_slow"
     SOURCE_CHANGED = "source_changed"
@@ -18,6 +19,7 @@ class TagNote(StrEnum):
 
 
 _WITHOUT_TAGS = {
+    TagNote.SOURCE_MISSING: "the source was no longer in its place",
     TagNote.SOURCE_UNREADABLE: "the source could not be read",
     TagNote.SOURCE_SLOW: "the source could not be read within 10 seconds",
     TagNote.SOURCE_CHANGED: "the source is not the file that was uploaded any more",

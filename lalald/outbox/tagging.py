@@ -21,6 +21,7 @@ from lalald.filesystem.files import (
     sync_file,
     translate_errors,
 )
+from lalald.jobs.failures.unexpected_errors import describe_exception
 from lalald.jobs.job import Job
 from lalald.jobs.tag_notes import TagNote
 from lalald.jobs.task import Task, Track
@@ -36,7 +37,7 @@ class SourceRead:
     """What is known of a source's tags by now: nothing yet, what they are, or why they are not known. Set once, read on any thread."""
 
     found: SourceTags | TagNote | None = None
-    faults: list[str] = field(default_factory=list)  # unexpected exceptions, for the log
+    faults: list[str] = field(default_factory=list)  # for the log
 
     def of_track(self, job: Job, task: Task, track: Track) -> TrackTags | None:
         """What a track gets; None while nothing is known."""
@@ -77,6 +78,8 @@ def read_source(job: Job, path: str) -> SourceTags | TagNote:
 
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return TagNote.SOURCE_MISSING
     except OSError:
         return TagNote.SOURCE_UNREADABLE
     try:
@@ -122,13 +125,22 @@ def finish(path: str, staged: Staged, wanted: TrackTags | None, crash_point: Cra
             notes.append(TagNote.UNWRITABLE)
         except Exception as error:  # noqa: BLE001 - whatever it is, the track is paid, and whole
             notes.append(TagNote.NO_ROOM if isinstance(error, OSError) and is_full(error) else TagNote.FAILED)
-            wanted.faults.append(f"{type(error).__name__}: {error}")
+            wanted.faults.append(fault_in_words(error))
     staged = replace(staged, notes=tuple(dict.fromkeys(notes)), is_final=True)
     if written is None:
         _sync(path)
         return save_record(path, staged)
     crash_point("tagged")
     return save_record(path, replace(staged, size=written.size, sha256=written.sha256))
+
+
+def fault_in_words(error: Exception) -> str:
+    """Why tags were not written, for the log."""
+    if not isinstance(error, OSError):
+        return f"internal: {describe_exception(error)}"
+    if is_full(error):
+        return "the outbox has no room to write them; free some space there"
+    return f"the file system reports: {error.strerror or error}"
 
 
 def _sync(path: str) -> None:

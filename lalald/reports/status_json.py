@@ -106,4 +106,5 @@ def _finished_facts(report: JobReport, overview: Overview) -> dict[str, Any]:
         "minutes": job.minutes,
         "finished_at": iso(job.finished_at),
         "same_as": overview.dropped_as.get(job.duplicate_of or 0),
+        "warning": warning_of(job),
     }

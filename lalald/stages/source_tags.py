@@ -11,6 +11,7 @@ from lalald.jobs.job import Job
 from lalald.jobs.tag_notes import TagNote
 from lalald.media.tags.tag_model import SourceTags
 from lalald.outbox import SourceRead, Staged, TrackTags
+from lalald.outbox.tagging import fault_in_words
 from lalald.stages.context import StageContext
 
 
@@ -40,7 +41,7 @@ class SourceTagReading:
             pass
         except Exception as error:  # noqa: BLE001 - the tracks are paid, and need no tags
             found = TagNote.FAILED
-            self.source.faults.append(f"{type(error).__name__}: {error}")
+            self.source.faults.append(fault_in_words(error))
         finally:
             self.source.found = found
 
@@ -61,5 +62,5 @@ class SourceTagReading:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait([self._reading])
-        for fault in self.source.faults:
-            self._context.log.error("tags.failed", job=self._job.id, reason=fault)
+        for fault in dict.fromkeys(self.source.faults):
+            self._context.log.error("tags.failed", job=self._job.id, path=self._job.path, reason=fault)

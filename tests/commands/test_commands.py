@@ -233,6 +233,7 @@ def test_status_as_json_has_its_keys(filled_store: FilledStore) -> None:
                 "minutes": 3.0,
                 "finished_at": "2026-12-06T20:00:00Z",
                 "same_as": None,
+                "warning": None,
             }
         ],
         "skipped": [],
@@ -304,6 +305,16 @@ def test_status_names_the_file_whose_results_a_copy_got(filled_store: FilledStor
     assert "free, same as #2 bad.mp3" in status_of(filled_store)
     (finished,) = json.loads(filled_store.said("status", "--json", code=3))["finished"]
     assert finished["same_as"] == "bad.mp3"
+
+
+def test_status_counts_the_warnings_of_what_has_finished(filled_store: FilledStore) -> None:
+    assert "warning" not in status_of(filled_store)
+    with filled_store.store() as store:
+        store.connection.execute("UPDATE tracks SET tag_notes = 'no_room' WHERE job_id = 1")
+    rows = status_of(filled_store).partition("\nfinished  ")[2].splitlines()
+    assert (rows[0].rpartition("  ")[2], rows[1].strip()) == ("1 warning", "`lalald show 1` lists the warnings")
+    (finished,) = json.loads(filled_store.said("status", "--json", code=3))["finished"]
+    assert finished["warning"].endswith("got no tags: the outbox had no room to write them")
 
 
 def test_a_running_daemon_tries_a_failing_service_again_and_says_so(filled_store: FilledStore) -> None:

@@ -233,15 +233,20 @@ def test_requests_made_while_no_daemon_runs_are_handled_at_the_next_start(
     once: bool, sandbox: Sandbox, make_home: MakeHome
 ) -> None:
     home = make_home(sandbox.url)
-    write_wav(home.inbox / "song.wav")
+    for name in ("song.wav", "gone.wav"):
+        write_wav(home.inbox / name, pitch=len(name) * 50)
     assert home.command("run", "--once").returncode == 0
-    assert "it will do this at its next start" in home.command("redo", "1").stdout
+    assert "it will do this at its next start" in home.command("redo", "1", "2").stdout
+    (gone,) = (job["id"] for job in home.jobs() if job["path"] == "gone.wav")
+    (home.inbox / "done" / "gone.wav").unlink()
     if once:
         assert home.command("run", "--once").returncode == 0
     else:
         home.start()
-        until(lambda: len(home.jobs()) == 2, "the file is processed again")
-    assert [job["state"] for job in home.rest()] == ["done", "done"]
+        until(lambda: len(home.jobs()) == 3, "the file is processed again")
+        (refused,) = home.logged("redo.refused")
+        assert (refused["job"], refused["reason"]) == (gone, "its file is not there any more")
+    assert [job["state"] for job in home.rest()] == ["done", "done", "done"]
 
 
 def test_held_unpaid_jobs_use_the_rules_of_a_reload(sandbox: Sandbox, make_home: MakeHome) -> None:

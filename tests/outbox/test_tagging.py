@@ -190,8 +190,16 @@ def test_sound_is_not_written_again_where_that_can_be(place: Path, kind: str, co
 
 
 @pytest.mark.parametrize("kind", ["mp3", "wav", "opus"])
-@pytest.mark.parametrize(("number", "note"), [(errno.ENOSPC, TagNote.NO_ROOM), (errno.EINVAL, TagNote.FAILED)])
-def test_a_fault_at_any_step_leaves_the_track_as_it_came(place: Path, number: int, note: TagNote, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "note", "words"),
+    [
+        (errno.EDQUOT, TagNote.NO_ROOM, "the outbox has no room to write them; free some space there"),
+        (errno.EINVAL, TagNote.FAILED, "the file system reports: Invalid argument"),
+    ],
+)
+def test_a_fault_at_any_step_leaves_the_track_as_it_came(
+    place: Path, number: int, note: TagNote, words: str, kind: str
+) -> None:
     wav = sounds.wav(
         sounds.wav_format(), sounds.chunk(b"data", bytes(range(250)) * 20_000), sounds.chunk(b"cue ", b"1234")
     )
@@ -205,7 +213,7 @@ def test_a_fault_at_any_step_leaves_the_track_as_it_came(place: Path, number: in
         except OSError:  # between the tags and their record: as after a kill, it is fetched again
             break
         assert (Path(path).read_bytes(), found) == (content, replace(sent(content), is_final=True, notes=(note,)))
-        assert wanted.faults == [f"OSError: [Errno {number}] {os.strerror(number)}"]
+        assert wanted.faults == [words]
         assert not Path(f"{path}.tagging").exists()
     assert 3 < at < LIMIT
     assert load_record(path) is None
@@ -312,7 +320,8 @@ def test_another_file_in_the_place_of_the_source_gives_no_tags(tmp_path: Path) -
     assert found_in(replace(job, mtime_ns=job.mtime_ns + 1)) is TagNote.SOURCE_CHANGED
     assert found_in(replace(job, size=1)) is TagNote.SOURCE_CHANGED
     assert outbox.read_source(job, job.inbox) is TagNote.SOURCE_CHANGED
-    assert outbox.read_source(job, f"{job.inbox}/missing") is TagNote.SOURCE_UNREADABLE
+    assert outbox.read_source(job, f"{job.inbox}/missing") is TagNote.SOURCE_MISSING
+    assert outbox.read_source(job, f"{job.inbox}/{job.path}/missing") is TagNote.SOURCE_MISSING
     link = Path(job.inbox) / "link.mp3"
     link.symlink_to(f"{job.inbox}/{job.path}")
     assert outbox.read_source(job, str(link)) is TagNote.SOURCE_UNREADABLE

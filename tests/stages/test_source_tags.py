@@ -183,7 +183,7 @@ def test_a_removed_source_leaves_its_results_without_tags(tmp_path: Path, what: 
             driver.pass_time(2.0)
             (job,) = await driver.rest()
             gone = what == "gone"
-            assert notes(job) == {TagNote.SOURCE_UNREADABLE if gone else TagNote.SOURCE_CHANGED}
+            assert notes(job) == {TagNote.SOURCE_MISSING if gone else TagNote.SOURCE_CHANGED}
             assert len(tree(driver.outbox)) == 2
 
     run(scenario())

@@ -11,7 +11,7 @@ from lalald.config.quantities import format_rate
 from lalald.jobs.job import Job
 from lalald.jobs.job_results import results_folder
 from lalald.jobs.job_steps import DOING
-from lalald.jobs.job_warnings import warning_of
+from lalald.jobs.job_warnings import warning_of, warnings_of
 from lalald.jobs.spending.prices import cost_text, free_text
 from lalald.jobs.states import Stage
 from lalald.reports.formatting import ago, count, price, printable, short_moment, span
@@ -94,7 +94,7 @@ def _parts(overview: Overview, width: int | None) -> Iterator[tuple[str, Iterabl
     if overview.incomplete:
         yield "missing", _incomplete(overview, width)
     if overview.finished:
-        yield "finished", columns([_finished(report, overview) for report in overview.finished], width)
+        yield "finished", _all_finished(overview, width)
     yield "jobs", paragraph(_totals(overview), width)
     if overview.skipped:
         yield "skipped", chain.from_iterable(paragraph(_skipped(each), width) for each in overview.skipped)
@@ -149,8 +149,16 @@ def _incomplete(overview: Overview, width: int | None) -> list[Line]:
     return columns(rows, width)
 
 
+def _all_finished(overview: Overview, width: int | None) -> list[Line]:
+    rows = columns([_finished(report, overview) for report in overview.finished], width)
+    with_warnings = [report.job for report in overview.finished if warnings_of(report.job)]
+    if not with_warnings:
+        return rows
+    return [*rows, *paragraph(f"`lalald show {with_warnings[0].id}` lists the warnings", width, style="dim")]
+
+
 def _finished(report: JobReport, overview: Overview) -> list[Cell]:
-    job = report.job
+    job, warnings = report.job, len(warnings_of(report.job))
     folder = results_folder(job)
     at = job.updated_at if job.finished_at is None else job.finished_at
     return [
@@ -159,6 +167,7 @@ def _finished(report: JobReport, overview: Overview) -> list[Cell]:
         Cell(f"→ {printable(folder)}", "green", "start") if folder else Cell("no new results", "dim"),
         _cost_cell(job, overview),
         Cell(ago(at, overview.now), "dim"),
+        *([Cell(count(warnings, "warning"), "yellow", "never")] if warnings else []),
     ]
 
 
