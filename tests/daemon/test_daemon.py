@@ -79,7 +79,9 @@ def test_a_reload_changes_what_is_logged_and_how(sandbox: Sandbox, make_home: Ma
     assert home.process is not None
     before = home.log.stat().st_size
     home.process.send_signal(signal.SIGHUP)
-    until(lambda: sandbox.state()["counts"]["minutes"] == 2, "the reload has ended: it requests the minutes again")
+    until(
+        lambda: sandbox.state()["counts"].get("minutes", 0) >= 2, "the reload has ended: it requests the minutes again"
+    )
     write_wav(home.inbox / "a.wav")
     until(lambda: [job["state"] for job in home.jobs()] == ["done"], "it is processed without log lines")
     sandbox.faults("upload:400")
