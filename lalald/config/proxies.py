@@ -24,8 +24,17 @@ def needs_no_proxy(host: str, port: int) -> bool:
 
 def has_proxy(scheme: str, host: str, port: int) -> bool:
     """Whether requests to the host go through a proxy."""
+    return bool(_proxy(scheme)) and not needs_no_proxy(host, port)
+
+
+def proxy_may_answer(scheme: str, host: str, port: int) -> bool:
+    """Whether a proxy reads requests to the host: it only passes on what is encrypted, and a SOCKS proxy anything."""
+    return scheme == "http" and has_proxy(scheme, host, port) and not _proxy(scheme).lower().startswith("socks")
+
+
+def _proxy(scheme: str) -> str:
     named = getproxies_environment()
-    return bool(named.get(scheme) or named.get("all")) and not needs_no_proxy(host, port)
+    return named.get(scheme) or named.get("all") or ""
 
 
 def _is_in_no_proxy(host: str, port: int) -> bool:

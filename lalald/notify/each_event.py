@@ -76,8 +76,9 @@ class EachEvent:
             result = await delivery.attempt(event.id, partial(send, event))
         match result:
             case TryLater():
+                if self._runs_once:
+                    await delivery.ask(partial(_not_begun, delivery.name))
                 await delivery.postponed(result, event.id - 1)
-                await delivery.ask(partial(_not_begun, delivery.name))
                 self._cursor = None  # what was dropped for its age moved it
                 return False
             case Sent():
@@ -101,7 +102,7 @@ def _advance(name: str, upto: int, queue: EventQueue) -> None:
 
 
 def _not_begun(name: str, queue: EventQueue) -> None:
-    queue.forget_tries(name)
+    queue.take_back_try(name)
 
 
 def _begin(name: str, event_id: int, queue: EventQueue) -> int:

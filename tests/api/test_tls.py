@@ -14,7 +14,6 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +23,7 @@ from lalald.api import Client, Deadlines, Transfer, TransferStopped
 from lalald.errors import LinkRefusedError, RefusedError, TransientError
 from tests.api.test_uploads import ANSWER, LARGE, on_a_thread
 from tests.support.api_client import KEY, client, closed_clients, written  # noqa: F401 - a fixture
+from tests.support.proxies import proxying, socks
 from tests.support.raw_server import RawServer, Talk, header
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
@@ -247,30 +247,6 @@ def test_a_kept_connection_that_was_shut_down_is_not_used_again(tls: ssl.SSLCont
         assert server.connections == 2
 
 
-def proxying(port: int, asked: list[bytes]) -> Callable[[Talk], None]:
-    """A proxy whose every way leads to one port of this machine."""
-
-    def script(talk: Talk) -> None:
-        asked.append(talk.head())
-        with socket.create_connection(("127.0.0.1", port)) as further:
-            talk.say("HTTP/1.1 200 Connection established\r\nX-Proxy: a\r\n\r\n")
-            back = threading.Thread(target=pump, args=(further, talk.sock), daemon=True)
-            back.start()
-            pump(talk.sock, further)
-            back.join()
-
-    return script
-
-
-def pump(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while piece := source.recv(65536):
-            target.sendall(piece)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass  # either end has gone
-
-
 @pytest.mark.usefixtures("trusted")
 def test_a_proxy_sees_the_host_and_no_content(
     tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, target: BinaryIO
@@ -306,24 +282,6 @@ def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(TransientError, match=r"407") as caught:
             asyncio.run(minutes(client(f"https://{HOST}")))
         assert not caught.value.carried_out_possible
-
-
-def socks(port: int, asked: list[bytes]) -> Callable[[Talk], None]:
-    """A SOCKS5 proxy (RFC 1928) without authentication, whose every way leads to one port of this machine."""
-
-    def script(talk: Talk) -> None:
-        assert talk.sock.recv(3) == b"\x05\x01\x00"
-        talk.say(b"\x05\x00")
-        request = talk.sock.recv(300)
-        asked.append(request[5:-2])
-        with socket.create_connection(("127.0.0.1", port)) as further:
-            talk.say(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
-            back = threading.Thread(target=pump, args=(further, talk.sock), daemon=True)
-            back.start()
-            pump(talk.sock, further)
-            back.join()
-
-    return script
 
 
 @pytest.mark.usefixtures("trusted")

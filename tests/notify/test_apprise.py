@@ -99,13 +99,21 @@ def test_a_mail_arrives_as_plain_words(mailbox: tuple[Mailbox, int]) -> None:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (Answer(403), Refused("it answered 403")), (Answer(404), Refused("it answered 404")), (Answer(500), TryLater("it answered 500")),
+        (Answer(403), Refused("it answered 403")), (Answer(407), Refused("it answered 407")),
+        (Answer(404), Refused("it answered 404")), (Answer(500), TryLater("it answered 500")),
         (Answer(429), TryLater("it answered 429")), (Answer(raw=b"garbage"), TryLater("its answer is not HTTP")),
     ],
 )  # fmt: skip
 def test_what_each_answer_leads_to(answer: Answer, expected: Result) -> None:
     with receiving(lambda _: answer) as receiver:
         assert send(f"json://127.0.0.1:{receiver.port}/{TOKEN}") == expected
+
+
+def test_a_proxy_that_requires_a_login_is_not_the_receiver() -> None:
+    with receiving(lambda _: Answer(407)) as proxy:
+        result = send("json://receiver.invalid/x", HTTP_PROXY=f"http://user:secret@127.0.0.1:{proxy.port}")
+        assert [request.path for request in proxy.requests] == ["http://receiver.invalid/x"]
+    assert result == TryLater("the proxy of the environment requires a login")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -16,6 +16,7 @@ from standardwebhooks.webhooks import Webhook
 
 from lalald.clock import Clock
 from lalald.config.model import NotifyEntry
+from lalald.config.proxies import has_proxy
 from lalald.jobs.event_facts import Event
 from lalald.jobs.event_kinds import EventKind
 from lalald.notify.channels import webhook
@@ -23,6 +24,8 @@ from lalald.notify.channels.results import Refused, Result, Sent, TryLater
 from lalald.notify.channels.senders import Surroundings, run_bounded, webhook_sender
 from lalald.notify.payload import payload, payload_bytes
 from lalald.notify.samples import sample_event
+from tests.support.proxies import proxying, socks
+from tests.support.raw_server import RawServer, Talk
 from tests.support.receiver import SECRET, Answer, receiving
 
 EVENT = sample_event(EventKind.JOB_DONE, 1_700_000_000.0)
@@ -71,7 +74,8 @@ def test_requests_are_verified_by_the_receiver_and_keep_one_connection(tmp_path:
     [
         (Answer(200), Sent()), (Answer(204), Sent()), (Answer(202, body=b"x" * 100_000), Sent()),
         (Answer(400), Refused("it answered 400")), (Answer(401), Refused("it answered 401")), (Answer(404), Refused("it answered 404")),
-        (Answer(410), Refused("it answered 410")), (Answer(408), TryLater("it answered 408")), (Answer(425), TryLater("it answered 425")),
+        (Answer(410), Refused("it answered 410")), (Answer(407), Refused("it answered 407")),
+        (Answer(408), TryLater("it answered 408")), (Answer(425), TryLater("it answered 425")),
         (Answer(429, {"retry-after": "17"}), TryLater("it answered 429", 17.0)), (Answer(500), TryLater("it answered 500")),
         (Answer(503, {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}), TryLater("it answered 503")),
         (Answer(503, {"retry-after": "99999999"}), TryLater("it answered 503", 3600.0)),
@@ -196,7 +200,7 @@ def test_a_webhook_goes_through_the_proxy_of_the_environment(environment: pytest
         environment.setenv("HTTP_PROXY", f"http://user:secret@127.0.0.1:{proxy.port}")
         assert post("http://receiver.invalid/hook", EVENT, EVENT) == [
             Sent(),
-            TryLater("the proxy of the environment demands a login"),
+            TryLater("the proxy of the environment requires a login"),
         ]
         assert [request.path for request in proxy.requests] == ["http://receiver.invalid/hook"] * 2
     (result,) = post("http://receiver.invalid/hook")
@@ -209,8 +213,44 @@ def test_this_machine_and_networks_of_no_proxy_need_none(environment: pytest.Mon
     environment.setenv("NO_PROXY", "192.0.2.0/24")
     with receiving() as receiver:
         assert post(receiver.url) == [Sent()]
-    assert not webhook._has_proxy("http://192.0.2.7/hook")
-    assert webhook._has_proxy("http://198.51.100.7/hook")
+    assert not has_proxy("http", "192.0.2.7", 80)
+    assert has_proxy("http", "198.51.100.7", 80)
+
+
+@pytest.mark.parametrize("kind", ["tunnel", "socks"])
+def test_a_proxy_that_only_passes_on_is_not_blamed(
+    environment: pytest.MonkeyPatch, certificate: Path, kind: str
+) -> None:
+    """What goes through TLS or SOCKS is the receiver's own answer."""
+    tls, trusting = (
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
+        partial(ssl.create_default_context, cafile=str(certificate)),
+    )
+    tls.load_cert_chain(certificate)
+    hosts: list[bytes] = []
+    with receiving(lambda _: Answer(407), tls=tls if kind == "tunnel" else None) as receiver:
+        script, scheme = (proxying, "https") if kind == "tunnel" else (socks, "http")
+        with RawServer(script(receiver.port, hosts)) as proxy:
+            environment.setenv("ALL_PROXY", proxy.url if kind == "tunnel" else f"socks5://127.0.0.1:{proxy.port}")
+            result = post(f"{scheme}://receiver.invalid/", tls=trusting)
+    assert (result, len(hosts)) == ([Refused("it answered 407")], 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ("407 No", "the proxy of the environment requires a login"),
+        ("503 No", "no connection: the proxy of the environment answers 503"),
+    ],
+)
+def test_a_proxy_that_makes_no_tunnel_is_named(environment: pytest.MonkeyPatch, status: str, reason: str) -> None:
+    def refuse(talk: Talk) -> None:
+        talk.head()
+        talk.json("", status)
+
+    with RawServer(refuse) as proxy:
+        environment.setenv("HTTPS_PROXY", proxy.url)
+        assert post("https://receiver.invalid/") == [TryLater(reason)]
 
 
 @pytest.mark.parametrize("proxy", ["http://[::1", "ftp://proxy"])

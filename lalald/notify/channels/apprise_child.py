@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from lalald.notify.channels.sending_errors import sending_problem
+from lalald.notify.channels.sending_errors import answer_problem, sending_problem
 
 _MOST_MEMORY_BYTES = 256 << 20  # Apprise reads an answer as a whole, however long it is
 _THREAD_BYTES = 1 << 20
@@ -36,6 +36,12 @@ class _Reasons(logging.Handler):
 
     status: int | None = None
     problem: str | None = None
+    of_proxy: str | None = None  # what a proxy answered in the receiver's place
+
+    def last(self) -> dict[str, Any]:
+        if self.of_proxy:
+            return {"problem": self.of_proxy}
+        return {"status": self.status, "problem": self.problem}
 
     def emit(self, record: logging.LogRecord) -> None:
         if found := _STATUS.search(record.getMessage()):
@@ -49,9 +55,9 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         import apprise
     except ImportError:
         return {"failure": "not_installed"}
-    _follow_no_redirects()
-    _trust_what_the_system_trusts()
     reasons = _Reasons()
+    _examine_answers(reasons)
+    _trust_what_the_system_trusts()
     logger = logging.getLogger("apprise")
     logger.addHandler(reasons)
     logger.propagate = False
@@ -62,16 +68,19 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     if "body" not in request:
         return {"ok": True}
     ok = receivers.notify(title=request["title"], body=request["body"], body_format=apprise.NotifyFormat.TEXT)
-    return {"ok": True} if ok else {"failure": "not_sent", "status": reasons.status, "problem": reasons.problem}
+    return {"ok": True} if ok else {"failure": "not_sent", **reasons.last()}
 
 
-def _follow_no_redirects() -> None:
-    """Another host would get the token, and where a POST becomes a GET the message is lost, with an answer of 200."""
+def _examine_answers(reasons: _Reasons) -> None:
+    """Note what a proxy answered instead of the receiver, and follow no redirects.
+
+    Another host would get the token, and where a POST becomes a GET the message is lost, with an answer of 200.
+    """
     with suppress(ImportError):
         import requests
 
-        def no_target(_session: object, _answer: object) -> None:
-            return None
+        def no_target(_session: requests.Session, answer: requests.Response) -> None:
+            reasons.of_proxy = answer_problem(answer)
 
         # Apprise makes its own sessions and has no setting for redirects.
         requests.Session.get_redirect_target = no_target  # type: ignore[method-assign, assignment] # in this process alone

@@ -19,7 +19,7 @@ _VARIABLES = (
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE",
     "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
 )  # fmt: skip
-_PASSING = frozenset({407, 408, 425, 429})  # 407 is of a proxy
+_PASSING = frozenset({408, 425, 429})
 
 
 def is_installed() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ _CERTIFICATES = {
     62: "its certificate is for another name",
     64: "its certificate is for another address",
 }
+PROXY_LOGIN = "the proxy of the environment requires a login"
+_REFUSED_TUNNEL = re.compile(r"(\d{3})\b")  # how httpcore reports the answer to CONNECT
 _NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
 _NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
@@ -25,6 +28,14 @@ _NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", sock
 def connection_problem(error: BaseException) -> str:
     """For an error of httpx; what the system said is among its causes."""
     return known_problem(error) or "no connection"
+
+
+def proxy_refusal(reported: str) -> str:
+    """For a ProxyError of httpx: of its text the status is all that is used."""
+    status = _REFUSED_TUNNEL.match(reported)
+    if status is None:
+        return "no connection: the proxy of the environment refuses it"
+    return PROXY_LOGIN if status[1] == "407" else f"no connection: the proxy of the environment answers {status[1]}"
 
 
 def is_about_tls(error: BaseException) -> bool:

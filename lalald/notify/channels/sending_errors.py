@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import smtplib
+from typing import TYPE_CHECKING
 
-from lalald.notify.channels.connection_errors import causes, known_problem
+from lalald.notify.channels.connection_errors import PROXY_LOGIN, causes, known_problem
+
+if TYPE_CHECKING:
+    import requests
 
 _LOST = (ConnectionResetError, BrokenPipeError, smtplib.SMTPServerDisconnected)
 
@@ -22,6 +26,17 @@ def _proxy_problem(error: BaseException) -> str | None:
     return "no connection: the proxy of the environment cannot be reached, or refuses it" if is_about_proxy else None
 
 
+def answer_problem(answer: requests.Response) -> str | None:
+    """For an answer that is a proxy's, which reads what is not encrypted; None for a receiver's."""
+    from requests.utils import get_environ_proxies, select_proxy
+
+    url = answer.request.url or ""
+    if answer.status_code != 407 or not url.lower().startswith("http:"):
+        return None
+    proxy = select_proxy(url, get_environ_proxies(url)) or "socks"
+    return None if proxy.lower().startswith("socks") else PROXY_LOGIN
+
+
 def _mail_problem(error: BaseException) -> str | None:
     """The code of RFC 5321 alone: what a mail server says beside it may hold addresses."""
     match error:
@@ -33,7 +48,7 @@ def _mail_problem(error: BaseException) -> str | None:
             codes = sorted({str(code) for code, _ in error.recipients.values()})
             return f"it refused the recipient ({', '.join(codes)})"
         case smtplib.SMTPNotSupportedError():
-            return "it does not support what the address demands, such as TLS or a login"
+            return "it does not support what the address requires, such as TLS or a login"
     return None
 
 

@@ -15,8 +15,8 @@ from contextlib import asynccontextmanager, suppress
 import httpx
 
 from lalald import __version__
-from lalald.config.proxies import has_proxy
-from lalald.notify.channels.connection_errors import connection_problem, is_about_tls
+from lalald.config.proxies import has_proxy, proxy_may_answer
+from lalald.notify.channels.connection_errors import PROXY_LOGIN, connection_problem, is_about_tls, proxy_refusal
 from lalald.notify.channels.results import Refused, Result, Sent, TryLater, redirected
 
 ANSWER_SECONDS = 30.0
@@ -26,7 +26,7 @@ _MOST_BODY_BYTES = 16 << 10
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - what secrets begin with
 _HOST = re.compile(r"[\w.:-]+")  # letters of any script; colons are those of an IPv6 address
 _PORTS = {"https": 443, "http": 80}
-_PROXY_LOGIN = 407
+_LOGIN_STATUS = 407  # of a proxy
 _PASSING = frozenset({408, 425, 429})
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
@@ -82,16 +82,16 @@ async def open_client(url: str, tls: Callable[[], ssl.SSLContext]) -> AsyncItera
     timeout = httpx.Timeout(ANSWER_SECONDS, connect=_CONNECT_SECONDS)
     authorities = tls() if url.lower().startswith("https:") else False
     async with httpx.AsyncClient(
-        timeout=timeout, verify=authorities, follow_redirects=False, trust_env=_has_proxy(url)
+        timeout=timeout, verify=authorities, follow_redirects=False, trust_env=_asks(has_proxy, url)
     ) as client:
         yield client
 
 
-def _has_proxy(url: str) -> bool:
-    """httpx reads no networks in NO_PROXY. False for an invalid address, which `post` reports."""
+def _asks(question: Callable[[str, str, int], bool], url: str) -> bool:
+    """A question about the proxy for an address: httpx reads no networks in NO_PROXY. False for an invalid one, which `post` reports."""
     try:
         parts = httpx.URL(url)
-        return has_proxy(parts.scheme, parts.host, parts.port or _PORTS.get(parts.scheme, 0))
+        return question(parts.scheme, parts.host, parts.port or _PORTS.get(parts.scheme, 0))
     except (httpx.InvalidURL, UnicodeError):
         return False
 
@@ -103,15 +103,15 @@ async def post(client: httpx.AsyncClient, url: str, sent: Mapping[str, str], bod
             asyncio.timeout(ANSWER_SECONDS),
             client.stream("POST", url, content=body, headers=dict(sent)) as answer,
         ):
-            result = _result(answer.status_code, answer.headers.get("retry-after"))
+            result = _result(answer.status_code, answer.headers.get("retry-after"), _asks(proxy_may_answer, url))
             await _pass_over(answer)
             return result
     except httpx.ConnectTimeout:
         return TryLater(f"no connection within {_CONNECT_SECONDS:g} seconds")
     except (TimeoutError, httpx.TimeoutException):
         return TryLater(f"no answer within {ANSWER_SECONDS:g} seconds")
-    except httpx.ProxyError:
-        return TryLater("no connection: the proxy of the environment refuses it")
+    except httpx.ProxyError as error:
+        return TryLater(proxy_refusal(str(error)))
     except httpx.ConnectError as error:
         through = "the proxy of the environment: " if client.trust_env and not is_about_tls(error) else ""
         return TryLater(f"{through}{connection_problem(error)}")
@@ -136,13 +136,13 @@ async def _pass_over(answer: httpx.Response) -> None:
                     return
 
 
-def _result(status: int, retry_after: str | None) -> Result:
+def _result(status: int, retry_after: str | None, proxy_may_answer: bool) -> Result:
     if 200 <= status < 300:
         return Sent()
     if 300 <= status < 400:
         return TryLater(redirected(status))
-    if status == _PROXY_LOGIN:
-        return TryLater("the proxy of the environment demands a login")
+    if status == _LOGIN_STATUS and proxy_may_answer:
+        return TryLater(PROXY_LOGIN)
     if 400 <= status < 500 and status not in _PASSING:
         return Refused(f"it answered {status}")
     return TryLater(f"it answered {status}", _seconds(retry_after))

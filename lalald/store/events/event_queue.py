@@ -131,11 +131,9 @@ class EventQueue:
         ).fetchone() or (1,)
         return int(tries)
 
-    def forget_tries(self, name: str) -> None:
-        """What was begun did not begin."""
-        self.connection.execute(
-            "UPDATE event_readers SET trying = NULL, tries = 0 WHERE name = ? AND tries > 0", (name,)
-        )
+    def take_back_try(self, name: str) -> None:
+        """The try that was begun last did not come about. Those before it, which were cut off, still count."""
+        self.connection.execute("UPDATE event_readers SET tries = tries - 1 WHERE name = ? AND tries > 0", (name,))
 
     def advance(self, name: str, upto: int, *, sent_at: float | None = None) -> None:
         """Every event up to this one is dealt with. `sent_at`: something was sent, and the entry works."""
