@@ -16,7 +16,7 @@ from lalald.config.secret_text import secret_text
 from lalald.errors import ConfigError
 
 _PLACEHOLDER = re.compile(
-    r"no[-_ ]?key|none|null|placeholder|change[-_ ]?(?:me|this)|todo|x{3,}|\.{3}|<.*>|(?:your|paste|insert|enter|put)[-_ ].*",
+    r"no[-_ ]?key|none|null|placeholder|change[-_ ]?(?:me|this)|todo|x{3,}|\.{3}|<.*>|(?:your|paste|insert|enter|put|at[-_ ]least)[-_ ].*",
     re.IGNORECASE,
 )
 BY_VARIABLE = "LALALD_LICENSE_KEY"

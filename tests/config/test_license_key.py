@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import re
 import subprocess
 import sys
 import traceback
@@ -19,6 +20,7 @@ from lalald.config.model import Web
 from lalald.config.page.page_secrets import page_password, page_read_token
 from lalald.errors import ConfigError
 
+README = Path(__file__).parents[2] / "README.md"
 SECRET = "SECRET-0123456789abcdef"
 
 
@@ -95,6 +97,15 @@ def test_whitespace_and_marks_of_editors_are_not_part_of_a_key(tmp_path: Path, t
 )
 def test_a_placeholder_is_not_a_key(tmp_path: Path, text: str) -> None:
     assert license_key(config(written(tmp_path, "key", text)), {}) is None
+
+
+def test_the_password_that_the_documentation_shows_is_not_one() -> None:
+    """Seen: the page of an unchanged compose.yaml let everyone in who had read the README."""
+    shown = re.findall(r"LALALD_WEB_PASSWORD: (\S+)", README.read_text(encoding="utf-8"))
+    assert shown
+    for text in shown:
+        with pytest.raises(ConfigError, match="^LALALD_WEB_PASSWORD: what is there is a placeholder"):
+            page_password(Web(), {"LALALD_WEB_PASSWORD": text})
 
 
 def test_after_a_placeholder_the_next_source_is_read(tmp_path: Path) -> None:

@@ -247,6 +247,17 @@ def test_a_reload_moves_the_page_and_rejects_one_without_a_password(home: Home, 
     until(lambda: is_refused(f"http://127.0.0.1:{port}/healthz"), "the page is off")
 
 
+def test_a_reload_keeps_the_address_of_a_page_that_is_open(home: Home) -> None:
+    visit(home)
+    with logged_in(home) as client, client.stream("GET", "/api/events") as response:
+        frames = Frames(response)
+        assert frames.next()[0] == "snapshot"
+        reload(home, "page.listening")
+        assert frames.until("end") == {"reason": "restart"}
+    assert not home.logged("page.unavailable")
+    visit(home)
+
+
 def is_refused(url: str) -> bool:
     try:
         httpx.get(url)

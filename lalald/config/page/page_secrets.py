@@ -27,9 +27,14 @@ def page_password(web: Web, environ: Mapping[str, str]) -> str | None:
     """The password; None with `auth: none`. Reads files. Raises SettingError, which never shows it."""
     if web.auth == "none":
         return None
+    placeholders = []
     for origin, text in _passwords(web, environ):
         if text and not is_placeholder(text):
             return _checked(origin, text)
+        if text:
+            placeholders.append(origin)
+    if placeholders:
+        raise SettingError(placeholders[0], "what is there is a placeholder, not a password", hint=_HOW)
     raise SettingError(_FILE_KEY, "the page has no password", hint=_HOW)
 
 

@@ -28,6 +28,7 @@ IDLE_SECONDS = 600.0
 LEAST_PAUSE_SECONDS = 1.0
 MOST_PAUSE_SECONDS = 300.0
 _SOUND_SECONDS = 60.0
+_END_SECONDS = 5.0  # for the process of the former configuration
 _MOST_TURNED_AWAY = 1024  # at once
 _MOST_COUNTS = 10_000  # of wrong passwords, by address
 
@@ -79,7 +80,8 @@ class WebLauncher:
         return [Attention("page_unavailable", "", message, self.trouble.hint or "It is tried again automatically.")]
 
     async def _run(self, config: Config, address: ListenAddress) -> None:
-        """Until it is cancelled."""
+        """Until it is cancelled. First the former process ends: it may still listen on the same address."""
+        await self.ended(_END_SECONDS)
         pause = LEAST_PAUSE_SECONDS
         while True:
             try:
