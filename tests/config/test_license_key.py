@@ -104,7 +104,7 @@ def test_the_password_that_the_documentation_shows_is_not_one() -> None:
     shown = re.findall(r"LALALD_WEB_PASSWORD: (\S+)", README.read_text(encoding="utf-8"))
     assert shown
     for text in shown:
-        with pytest.raises(ConfigError, match="^LALALD_WEB_PASSWORD: what is there is a placeholder"):
+        with pytest.raises(ConfigError, match=r"^LALALD_WEB_PASSWORD: what is there is a placeholder"):
             page_password(Web(), {"LALALD_WEB_PASSWORD": text})
 
 
