@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
+import threading
+import time
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,6 +25,7 @@ from lalald.jobs.event_kinds import EventKind
 from lalald.notify.channels import webhook
 from lalald.notify.channels.results import Refused, Result, Sent, TryLater
 from lalald.notify.channels.senders import Surroundings, run_bounded, webhook_sender
+from lalald.notify.channels.webhook_client import WebhookClient
 from lalald.notify.payload import payload, payload_bytes
 from lalald.notify.samples import sample_event
 from tests.support.proxies import proxying, socks
@@ -266,6 +270,83 @@ def test_tls_with_what_does_not_speak_it() -> None:
         (result,) = post(receiver.url.replace("http:", "https:"))
     assert isinstance(result, TryLater)
     assert result.reason.startswith("no connection: it does not speak TLS")
+
+
+class Stalling:
+    """Answers with what `begins`, then waits until the sender has `ended` the connection. `drop`: sent meanwhile, every 0.2 s."""
+
+    def __init__(self, begins: bytes, drop: bytes = b"") -> None:
+        self.received, self.ended = threading.Event(), threading.Event()
+        self._begins = begins
+        self._drop = drop
+
+    def __call__(self, talk: Talk) -> None:
+        talk.head()
+        self.received.set()
+        talk.say(self._begins)
+        with suppress(OSError):
+            while self._drop:
+                talk.say(self._drop)
+                time.sleep(0.2)  # the answer is slow: that is the fault to be tested
+        talk.until_gone()
+        self.ended.set()
+
+
+@pytest.mark.parametrize("is_encrypted", [False, True])
+@pytest.mark.parametrize(
+    ("begins", "expected"),
+    [
+        (b"", TryLater("no answer within 0.2 seconds")),
+        (b"HTTP/1.1 200 OK\r\nx: ", TryLater("no answer within 0.2 seconds")),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nx", Sent()),
+    ],
+)
+def test_an_answer_that_does_not_end_is_cut_off(
+    certificate: Path, is_encrypted: bool, begins: bytes, expected: Result
+) -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate)
+    trusting = partial(ssl.create_default_context, cafile=str(certificate))
+
+    receiver = Stalling(begins)
+    seconds = 30.0 if expected == Sent() else 0.2  # an answer has time to arrive
+    with RawServer(receiver, tls=server if is_encrypted else None) as raw:
+        url = raw.url.replace("localhost", "127.0.0.1")
+        assert asyncio.run(post_within(seconds, url, trusting)) == expected
+        assert receiver.ended.wait(10), "the connection is still open"
+
+
+async def post_within(
+    seconds: float, url: str, tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
+) -> Result:
+    client = WebhookClient(url, tls, answer_seconds=seconds)
+    try:
+        return await client.post({}, b"{}")
+    finally:
+        client.close()
+
+
+def test_of_an_answer_that_arrives_drop_by_drop_the_status_counts() -> None:
+    receiver = Stalling(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;", drop=b"x")
+    with RawServer(receiver) as raw:
+        assert asyncio.run(post_within(3.0, raw.url)) == Sent()
+        assert receiver.ended.wait(10), "the connection is still open"
+
+
+def test_a_request_that_is_cancelled_ends_at_once() -> None:
+    async def cancelled(url: str) -> None:
+        client = WebhookClient(url, ssl.create_default_context)
+        request = asyncio.create_task(client.post({}, b"{}"))
+        assert await asyncio.to_thread(receiver.received.wait, 10)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        client.close()
+
+    receiver = Stalling(b"")
+    with RawServer(receiver) as raw:
+        asyncio.run(cancelled(raw.url))
+        assert receiver.ended.wait(10), "the connection is still open"
 
 
 def test_an_answer_without_end_costs_neither_memory_nor_time() -> None:

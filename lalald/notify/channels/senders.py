@@ -21,6 +21,7 @@ from lalald.filesystem.bounded_calls import UNANSWERED, BoundedCalls
 from lalald.jobs.event_facts import Event
 from lalald.notify.channels import apprise_sender, command, webhook
 from lalald.notify.channels.results import Refused, Result, TryLater
+from lalald.notify.channels.webhook_client import WebhookClient
 from lalald.notify.messages import Message
 from lalald.notify.payload import payload_bytes, webhook_id
 
@@ -93,10 +94,8 @@ async def webhook_sender(
     if isinstance(key, TryLater):
         yield _always(key)
         return
-    url = entry.webhook or ""
     try:
-        opening = webhook.open_client(url, around.tls)
-        client = await opening.__aenter__()
+        client = WebhookClient(entry.webhook or "", around.tls)
     except (ImportError, ValueError, OSError, httpx.InvalidURL):
         yield _always(TryLater("the proxy or the certificates of the environment cannot be used"))
         return
@@ -104,12 +103,12 @@ async def webhook_sender(
     async def send(event: Event) -> Result:
         message_id, body = webhook_id(event), payload_bytes(event, names=entry.names)
         sent = webhook.headers(key, message_id, int(around.clock.now()), body)
-        return await webhook.post(client, url, sent, body)
+        return await client.post(sent, body)
 
     try:
         yield send
     finally:
-        await opening.__aexit__(None, None, None)
+        client.close()
 
 
 async def _signing_key(entry: NotifyEntry, around: Surroundings) -> bytes | TryLater | None:
