@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lalald.jobs.event_kinds import NEVER_A_PROBLEM, EventKind
+from lalald.jobs.failures.failure_advice import kinds_of, minutes_paid_again
 from lalald.jobs.job import Job
 from lalald.jobs.states import Hold, HoldSource
 
@@ -20,6 +21,7 @@ LICENSE, SERVICE, MINUTES = "license", "service", "minutes"  # subjects of which
 
 
 _TEXTS = frozenset({"error", "reason", "warning"})
+_CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _QUERY = re.compile(r"(https?://[^\s?]+)\?\S+")
 
 
@@ -65,8 +67,8 @@ def hold_subject(hold: Hold) -> str:
     return LICENSE if hold is Hold.LICENSE else f"hold {hold}"
 
 
-def hold_cause(hold: Hold, source: HoldSource | None) -> str:
-    return f"{EventKind.JOB_HELD} {hold} {source or ''}".rstrip()
+def hold_cause(hold: Hold, source: HoldSource | None, *, is_stalled: bool = False) -> str:
+    return " ".join([EventKind.JOB_HELD, hold, *([source] if source else []), *(["stalled"] if is_stalled else [])])
 
 
 def job_facts(job: Job) -> dict[str, Any]:
@@ -107,26 +109,60 @@ def failure_cause(job: Job) -> str:
 
 
 def _failure_codes(job: Job) -> list[str]:
-    found = {task.error_code or str(task.failure) for task in job.tasks if task.error is not None and task.failure}
+    found = {
+        _code(task.error_code) or str(task.failure) for task in job.tasks if task.error is not None and task.failure
+    }
     return sorted(found)
+
+
+def _code(said: str | None) -> str | None:
+    """The service's code; None for words, which may hold a file's name: codes are sent where no names are."""
+    return said if said and _CODE.fullmatch(said) else None
 
 
 def failed(job: Job, at: float) -> Fact:
     """The job failed."""
-    kind = str(job.failure_kind) if job.failure_kind else None
-    codes = _failure_codes(job)
-    data = {"job": job_facts(job), "error": job.error, "failure": kind, "codes": codes, "paid": job.paid}
+    kind = next((str(kind) for kind in kinds_of(job)), None)
+    data = {
+        "job": job_facts(job),
+        "error": job.error,
+        "failure": kind,
+        "codes": _failure_codes(job),
+        "paid": job.paid,
+        "paid_again": minutes_paid_again(job),
+    }
     return Fact.of(EventKind.JOB_FAILED, job_subject(job.id), at, data, failure_cause(job))
 
 
 def held(job: Job, hold: Hold, at: float) -> Fact:
     """The job is held, the first of maybe many by this cause."""
-    return held_by(hold, job.hold_source, job.hold_reason, {"id": job.id, "inbox": job.inbox, "path": job.path}, at)
+    facts = held_job(job.id, job.inbox, job.path, minutes=round(job.minutes, 3), paid=job.paid)
+    return held_by(hold, job.hold_source, job.hold_reason, facts, at, is_stalled=job.is_stalled)
 
 
-def held_by(hold: Hold, source: HoldSource | None, reason: str | None, job: Mapping[str, Any], at: float) -> Fact:
-    data = {"hold": str(hold), "source_of_hold": str(source) if source else None, "reason": reason, "jobs": [dict(job)]}
-    return Fact.of(EventKind.JOB_HELD, hold_subject(hold), at, data, hold_cause(hold, source))
+def held_job(job_id: int, inbox: str, path: str, *, minutes: float = 0.0, paid: bool = False) -> dict[str, Any]:
+    """What an event says of each held job. `minutes` were charged for it; `paid`: or a charge may have begun."""
+    return {"id": job_id, "inbox": inbox, "path": path, "minutes": minutes, "paid": paid}
+
+
+def held_by(
+    hold: Hold,
+    source: HoldSource | None,
+    reason: str | None,
+    job: Mapping[str, Any],
+    at: float,
+    *,
+    is_stalled: bool = False,
+) -> Fact:
+    """`is_stalled`: its task is paid and makes no progress, while none is lost."""
+    data = {
+        "hold": str(hold),
+        "source_of_hold": str(source) if source else None,
+        "stalled": is_stalled,
+        "reason": reason,
+        "jobs": [dict(job)],
+    }
+    return Fact.of(EventKind.JOB_HELD, hold_subject(hold), at, data, hold_cause(hold, source, is_stalled=is_stalled))
 
 
 def cleared(subject: str, hold: Hold, at: float) -> Fact:

@@ -10,7 +10,8 @@ from lalald.filesystem.names import printable
 from lalald.jobs.event_facts import LICENSE, Fact
 from lalald.jobs.event_kinds import EventKind
 from lalald.jobs.spending.prices import cost_text, free_text
-from lalald.reports.hold_advice import TO_DO, WHY
+from lalald.notify.event_advice import charge, remedy
+from lalald.reports.hold_advice import HELD_FOR, why_held
 
 Quote = Callable[[str], str]  # foreign text, made fit for where it goes
 
@@ -21,56 +22,63 @@ _PLAIN: dict[EventKind, str] = {
     EventKind.LICENSE_REFUSED: "LALAL.AI refuses the license key",
     EventKind.DAEMON_STARTED: "lalald was started",
 }
-_REMEDIES: dict[EventKind, str] = {
-    EventKind.JOB_FAILED: "`lalald jobs --failed` lists them, `lalald retry ID` resumes one.",
-    EventKind.INBOX_UNAVAILABLE: "Bring it back; its jobs resume.",
-    EventKind.FOLDER_UNAVAILABLE: "Bring it back; its jobs resume.",
-    EventKind.SERVICE_DOWN: "Jobs wait and resume automatically.",
-    EventKind.LICENSE_MISSING: "Put a license key where the configuration says; jobs resume automatically.",
-    EventKind.LICENSE_REFUSED: "Put a valid license key where the configuration says; jobs resume automatically.",
-    EventKind.MINUTES_LOW: "Top up before files have to wait.",
-    EventKind.RESULTS_EXPIRING: "`lalald status` says what they wait for. What is not fetched in time must be paid again.",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class EventText:
-    """`headline`: one sentence without its full stop. `reason`: what was said about it. `names`: the files it is about."""
+    """`headline`: one sentence without its full stop. `reason`: what was said about it. `names`: the files it is about.
+
+    `charge`: what they have cost so far, where that is in question.
+    """
 
     headline: str
     reason: str
+    charge: str
     names: tuple[str, ...]
     remedy: str
 
 
-def event_text(fact: Fact, count: int | None = None, *, names: bool = True, quote: Quote = printable) -> EventText:
-    """`count`: of how many such events; None: as many as the fact says. Without `names` neither files nor reasons are named."""
+def event_text(
+    fact: Fact,
+    count: int | None = None,
+    *,
+    minutes: float | None = None,
+    names: bool = True,
+    quote: Quote = printable,
+    quote_headline: Quote | None = None,
+) -> EventText:
+    """`count`: of how many such events, and the `minutes` charged for all of them; None: as the fact says.
+
+    Without `names` neither files nor reasons are named. `quote_headline`: another way to quote a name there.
+    """
     number = fact.count if count is None else count
     reason = fact.data.get("error") or fact.data.get("reason") or fact.data.get("warning") or ""
     return EventText(
-        _headline(fact, number, names=names, quote=quote),
+        _headline(fact, number, minutes, names=names, quote=quote_headline or quote),
         quote(str(reason)) if names else "",
+        charge(fact, number, minutes),
         tuple(quote(name) for name in _names(fact)) if names else (),
-        TO_DO.get(fact.data["hold"], "") if fact.kind is EventKind.JOB_HELD else _REMEDIES.get(fact.kind, ""),
+        remedy(fact, number),
     )
 
 
-def _headline(fact: Fact, number: int, *, names: bool, quote: Quote) -> str:
+def _headline(fact: Fact, number: int, minutes: float | None, *, names: bool, quote: Quote) -> str:
     match fact.kind:
         case EventKind.JOB_DONE:
-            return f"{_jobs(fact, number, names, quote)} done{_cost(fact, number)}"
+            return f"{_jobs(fact, number, names, quote)} done{_cost(fact, number, minutes)}"
         case EventKind.JOB_FAILED:
             return f"{_jobs(fact, number, names, quote)} failed"
         case EventKind.RESULTS_EXPIRING:
             return f"{_jobs(fact, number, names, quote)}: paid results expire in less than 6 hours"
         case EventKind.JOB_HELD:
-            return f"{_jobs(fact, number, names, quote)} held: {WHY.get(fact.data['hold'], fact.data['hold'])}"
+            why = why_held(fact.data["hold"], fact.data.get("source_of_hold"), stalled=bool(fact.data.get("stalled")))
+            return f"{_jobs(fact, number, names, quote)} held: {why}"
         case EventKind.HOLD_CLEARED if fact.subject == LICENSE:
             return "LALAL.AI accepts the license key"
         case EventKind.HOLD_CLEARED:
-            return f"No job is held any more because {WHY.get(fact.data['hold'], fact.data['hold'])}"
+            return f"No file is held any more for {HELD_FOR.get(fact.data['hold'], fact.data['hold'])}"
         case EventKind.MINUTES_LOW:
-            return f"{free_text(fact.data['left'])} minutes left, less than was charged in the last seven days"
+            return f"{free_text(fact.data['left'])} minutes left, fewer than were charged in the last seven days"
         case EventKind.INBOX_UNAVAILABLE | EventKind.INBOX_BACK | EventKind.FOLDER_UNAVAILABLE | EventKind.FOLDER_BACK:
             return _folder(fact, names, quote)
         case _:
@@ -94,6 +102,8 @@ def _names(fact: Fact) -> list[str]:
     return [str(job["path"]) for job in jobs]
 
 
-def _cost(fact: Fact, number: int) -> str:
-    minutes = fact.data.get("job", {}).get("minutes")
-    return f", {cost_text(minutes)} min charged" if minutes and number == 1 else ""
+def _cost(fact: Fact, number: int, minutes: float | None) -> str:
+    known = fact.data.get("job", {}).get("minutes") if minutes is None and number == 1 else minutes
+    if known is None:
+        return ""
+    return f", {cost_text(known)} min charged" if known > 0 else ", nothing charged"

@@ -22,6 +22,8 @@ _WITHOUT_NAMES = frozenset(
         "failure",
         "codes",
         "paid",
+        "paid_again",
+        "stalled",
         "kind",
         "expires_at",
         "left",

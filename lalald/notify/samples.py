@@ -9,6 +9,7 @@ from lalald.config.model import NotifyEntry
 from lalald.jobs.event_facts import LICENSE, MINUTES, SERVICE, Event, Fact
 from lalald.jobs.event_kinds import EventKind
 from lalald.jobs.states import Hold
+from lalald.notify.expiring_results import WARNED_SECONDS
 from lalald.store.events.causes import Cause
 
 _INBOX, _OUTBOX, _PATH = "/inbox", "/outbox", "test/song.mp3"
@@ -28,17 +29,24 @@ _DATA: dict[EventKind, tuple[str, dict[str, Any]]] = {
     EventKind.JOB_DONE: ("job 0", _DONE),
     EventKind.JOB_FAILED: (
         "job 0",
-        {"job": _JOB, "error": "this is a test", "failure": None, "codes": [], "paid": False},
+        {
+            "job": _JOB,
+            "error": "this is a test",
+            "failure": "unsupported",
+            "codes": [],
+            "paid": False,
+            "paid_again": 0.0,
+        },
     ),
     EventKind.JOB_HELD: (
         f"hold {Hold.MINUTES}",
-        {"hold": str(Hold.MINUTES), "source_of_hold": None, **_REASON, "jobs": [_JOB]},
+        {"hold": str(Hold.MINUTES), "source_of_hold": "left", "stalled": False, **_REASON, "jobs": [_JOB]},
     ),
     EventKind.HOLD_CLEARED: (f"hold {Hold.MINUTES}", {"hold": str(Hold.MINUTES)}),
     EventKind.INBOX_UNAVAILABLE: (f"inbox {_INBOX}", _FOLDER),
-    EventKind.INBOX_BACK: (f"inbox {_INBOX}", _FOLDER),
+    EventKind.INBOX_BACK: (f"inbox {_INBOX}", {**_FOLDER, "reason": None}),
     EventKind.FOLDER_UNAVAILABLE: (f"folder {_OUTBOX}", {**_FOLDER, "folder": _OUTBOX}),
-    EventKind.FOLDER_BACK: (f"folder {_OUTBOX}", {**_FOLDER, "folder": _OUTBOX}),
+    EventKind.FOLDER_BACK: (f"folder {_OUTBOX}", {"folder": _OUTBOX, "reason": None}),
     EventKind.SERVICE_DOWN: (SERVICE, _REASON),
     EventKind.SERVICE_BACK: (SERVICE, {}),
     EventKind.LICENSE_MISSING: (LICENSE, _REASON),
@@ -46,7 +54,7 @@ _DATA: dict[EventKind, tuple[str, dict[str, Any]]] = {
     EventKind.MINUTES_LOW: (MINUTES, {"left": 12.5}),
     EventKind.RESULTS_EXPIRING: (
         "job 0",
-        {"job": {**_JOB, "stage": "download"}, "expires_at": 0.0, "paid": True, **_REASON},
+        {"job": {**_JOB, "stage": "download", "minutes": 3.5}, "paid": True, **_REASON},
     ),
     EventKind.DAEMON_STARTED: ("daemon", {}),
 }
@@ -55,12 +63,14 @@ _DATA: dict[EventKind, tuple[str, dict[str, Any]]] = {
 def sample_event(kind: EventKind, now: float) -> Event:
     """A receiver can tell it by `test` in its data."""
     subject, data = _DATA[kind]
-    fact = Fact.of(kind, subject, now, {**data, "test": True})
+    expires = {"expires_at": now + WARNED_SECONDS} if kind is EventKind.RESULTS_EXPIRING else {}
+    fact = Fact.of(kind, subject, now, {**data, **expires, "test": True})
     return Event(0, f"test_{uuid.uuid4().hex}", fact)
 
 
 def sample_cause(event: Event) -> Cause:
-    return Cause(event.fact.cause, event.fact.kind, 1, event.fact.at, event.fact.at, (event,))
+    fact = event.fact
+    return Cause(fact.cause, fact.kind, 1, fact.at, fact.at, fact.data.get("job", {}).get("minutes", 0.0), (event,))
 
 
 def kind_to_try(entry: NotifyEntry) -> EventKind:

@@ -19,6 +19,26 @@ WHY: dict[str, str] = {
     Hold.FIRST_SCAN: "these files were there before the first scan",
     Hold.DUPLICATE: "the same files were processed before",
 }
+# The same by the limit that holds it.
+_WHY_MINUTES: dict[str, str] = {
+    HoldSource.PER_FILE: "above minutes.per_file",
+    HoldSource.PER_DAY: "minutes.per_day is reached",
+    HoldSource.LEFT: "too few minutes left",
+    HoldSource.SERVICE: "LALAL.AI says that too few minutes are left",
+    HoldSource.PRICE: "above the price that was agreed to",
+    HoldSource.UNKNOWN: "the length is unknown, and so is the price",
+}
+# What is over once no job is held, after `for`.
+HELD_FOR: dict[str, str] = {
+    Hold.MINUTES: "minutes or their limits",
+    Hold.LOST_TASK: "a task that was lost or made no progress",
+    Hold.DISK: "lack of room",
+    Hold.MOUNT: "a folder that was unavailable",
+    Hold.PERMISSION: "a missing permission",
+    Hold.LINK: "a download link",
+    Hold.FIRST_SCAN: "having been there before the first scan",
+    Hold.DUPLICATE: "having been processed before",
+}
 # For all jobs with the same hold.
 TO_DO: dict[str, str] = {
     Hold.LICENSE: "Put a valid license key where the configuration says; these jobs resume automatically.",
@@ -33,6 +53,16 @@ TO_DO: dict[str, str] = {
     Hold.LINK: "Already paid, and retried every hour. `lalald release ID` retries now.",
     Hold.FIRST_SCAN: "`lalald plan` shows the prices, `lalald release --all --hold first_scan` processes them all.",
     Hold.DUPLICATE: "`lalald release ID` processes it again and pays, `lalald cancel ID` skips it.",
+}
+_TO_DO_MINUTES: dict[str, str] = {
+    HoldSource.PER_FILE: "`lalald release ID` lets one past the limit; or raise minutes.per_file and reload.",
+    HoldSource.PER_DAY: (
+        "They resume when the day's minutes allow it. `lalald release ID` lets one past the limit; or raise minutes.per_day and reload."
+    ),
+    HoldSource.LEFT: "Top up; these jobs resume automatically.",
+    HoldSource.SERVICE: "Top up; these jobs resume automatically.",
+    HoldSource.PRICE: "`lalald release ID` agrees to the price that the reason names, `lalald cancel ID` ends the job.",
+    HoldSource.UNKNOWN: "`lalald release ID` uploads one now, and LALAL.AI's figure decides.",
 }
 _OF_A_STALLED_TASK = "Already paid; they resume when their task makes progress. `lalald cancel ID` ends one."
 
@@ -85,6 +115,20 @@ def to_do(job: Job) -> str:
     resumes = f"it resumes automatically when {when}; " if when else ""
     pays = " and pays" if job.hold in (Hold.LOST_TASK, Hold.DUPLICATE) and not job.is_stalled else ""
     return f"{resumes}`lalald release {job.id}`: it {released(job)}{pays}; `lalald cancel {job.id}` ends it"
+
+
+def why_held(hold: str, source: str | None, *, stalled: bool) -> str:
+    """Why, after `held:`, as exactly as the codes say it."""
+    if stalled:
+        return "its task makes no progress"
+    return _WHY_MINUTES.get(source or "") or WHY.get(hold, hold)
+
+
+def to_do_about(hold: str, source: str | None, *, stalled: bool) -> str:
+    """What to do about all jobs that are held by one cause."""
+    if stalled:
+        return _OF_A_STALLED_TASK
+    return _TO_DO_MINUTES.get(source or "") or TO_DO.get(hold, "`lalald show ID` explains.")
 
 
 def of_hold(hold: HoldReport) -> str:

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 from lalald.jobs import task
+from lalald.jobs.event_facts import held_job
 from lalald.jobs.job import JobSettings
 from lalald.jobs.states import Hold, Stage, State
 from lalald.jobs.task import Task
@@ -107,8 +108,7 @@ class KnownFiles:
         held: dict[tuple[Hold, str | None], list[dict[str, Any]]] = {}
         for one, job_id in zip(found, job_ids, strict=True):
             if one.hold is not None and job_id is not None:
-                job = {"id": job_id, "inbox": one.inbox, "path": one.path}
-                held.setdefault((one.hold, one.hold_reason), []).append(job)
+                held.setdefault((one.hold, one.hold_reason), []).append(held_job(job_id, one.inbox, one.path))
         for (hold, reason), jobs_held in held.items():
             self.events.jobs_held(hold, reason, jobs_held, now)
 

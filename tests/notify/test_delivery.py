@@ -22,6 +22,7 @@ from lalald.store.events.causes import PIECE
 from tests.notify.support import Desk, Sender
 
 DAY = 86400.0
+CONVERT = "Convert it to WAV, FLAC or MP3, and drop the new file into the inbox."
 DOWN = TryLater("no connection")
 
 
@@ -268,7 +269,7 @@ def test_2500_failures_of_one_cause_in_a_minute_are_one_message(desk: Desk) -> N
     assert message.title == "lalald: 2,500 files failed"
     assert message.body.splitlines() == [
         "no audio in it", *(f"• {number}.mp3" for number in range(10)), "and 2,490 more",
-        "`lalald jobs --failed` lists them, `lalald retry ID` resumes one.",
+        "No charge is recorded.", f"`lalald jobs --failed` lists them. {CONVERT} Trying these files again will not help.",
     ]  # fmt: skip
 
 
@@ -302,14 +303,15 @@ def test_a_great_many_events_are_read_in_pieces_and_counted_together(desk: Desk)
     desk.store.connection.execute("BEGIN")
     desk.store.connection.executemany(
         "INSERT INTO events (subject, cause, kind, at, count, is_problem, data)"
-        """ VALUES (?, ?, ?, ?, 1, 1, '{"error": "no audio in it"}')""",
+        """ VALUES (?, ?, ?, ?, 1, 1, '{"error": "no audio in it", "job": {"id": 1, "path": "a.mp3", "minutes": 0.5}}')""",
         rows,
     )
     desk.store.connection.execute("COMMIT")
     desk.clock.turn(60)
     sender = Sender()
     asked = _questions(desk, gathered(desk, sender))
-    assert [message.title for message in sender.given] == ["lalald: 30,000 files failed"]
+    assert [message.title for message in sender.given] == [f"lalald: {len(rows):,} files failed"]
+    assert f"Charged so far: {len(rows) / 2:,.1f} min." in sender.given[0].body
     pieces = [place for place, statement in enumerate(asked) if "GROUP BY e.cause" in statement]
     assert len(pieces) == 3
     assert all("COMMIT" in asked[one:other] for one, other in pairwise(pieces))

@@ -255,7 +255,7 @@ def test_run_once_sends_its_events_before_it_ends(
         assert home.command("run", "--once").returncode == 0
         assert receiver.kinds == ["daemon.started", "job.done"]
         assert [request.json["title"] for request in phone.requests] == [
-            "lalald: lalald was started",
+            "lalald was started",
             "lalald: song.wav done, 0.1 min charged",
         ]
 

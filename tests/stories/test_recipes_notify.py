@@ -33,6 +33,7 @@ def blocks(language: str) -> list[str]:
 
 
 MOVE, LOUDNESS, PING, TEXTFILE = blocks("bash")
+CRON_PATH = "/usr/bin:/bin"  # of every line of a user's crontab: lalald is in /usr/local/bin
 
 
 def script(folder: Path, text: str) -> Path:
@@ -86,8 +87,10 @@ def test_a_ping_is_sent_while_the_daemon_is_healthy_and_only_then(tmp_path: Path
     program.write_text(f'#!/bin/sh\nexec "{shutil.which("python3", path=python_folder())}" -m lalald "$@"\n')
     program.chmod(0o755)
     with receiving() as watcher:
-        typed = line.replace("https://hc-ping.com/YOUR-UUID", watcher.url)
-        environ = {**filled_store.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        typed = line.replace("https://hc-ping.com/YOUR-UUID", watcher.url).replace(
+            "/usr/local/bin/lalald", str(program)
+        )
+        environ = {**filled_store.environ, "PATH": CRON_PATH}
 
         def ping() -> int:
             return subprocess.run(
@@ -106,13 +109,14 @@ def python_folder() -> str:
 
 
 def test_the_textfile_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    line = TEXTFILE.removeprefix("* * * * * ").replace("/var/lib/node_exporter", str(tmp_path))
     filled_store = FilledStore(tmp_path / "filled_store")
     filled_store.fill()
     program = tmp_path / "lalald"
+    line = TEXTFILE.removeprefix("* * * * * ").replace("/var/lib/node_exporter", str(tmp_path))
+    line = line.replace("/usr/local/bin/lalald", str(program))
     program.write_text(f'#!/bin/sh\nexec "{shutil.which("python3", path=python_folder())}" -m lalald "$@"\n')
     program.chmod(0o755)
-    environ = {**filled_store.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    environ = {**filled_store.environ, "PATH": CRON_PATH}
     subprocess.run(["sh", "-c", line], env=environ, timeout=60, check=True)
     assert "lalald_up 0\n" in (tmp_path / "lalald.prom").read_text()
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("lalald.") and path.suffix != ".prom"]
@@ -128,7 +132,7 @@ def test_dashboards_ask_for_what_status_has(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path)
     filled_store.fill()
     facts = json.loads(filled_store.call("status", "--json")[1])
-    assistant, homepage = blocks("yml")
+    assistant, homepage, *_ = blocks("yml")
     (rest,) = yaml.load(assistant.replace("!secret ", ""), yaml.SafeLoader)["rest"]
     asked = sorted(set(re.findall(r"value_json\.([\w.]+)", str(rest))))
     (tile,) = yaml.safe_load(homepage)
@@ -150,6 +154,8 @@ def test_the_guide_names_every_event_metric_and_variable(tmp_path: Path) -> None
     with filled_store.store() as store:
         store.event_queue.configure({"phone": EVERYTHING}, page=False)
     names = set(re.findall(r"^# TYPE (\w+)", prometheus(filled_store.state, None, None, NOW).text, re.MULTILINE))
+    rules = " ".join(rule["expr"] for rule in yaml.safe_load(blocks("yml")[-1])["groups"][0]["rules"])
+    assert set(re.findall(r"lalald_\w+", rules)) <= names | {"lalald_needs_attention"}
     missing = {name for name in names if not re.search(rf"`{name}[`{{]", TEXT)}
     assert missing == set()
     variables = {name for kind in EventKind for name in event_variables(sample_event(kind, 0.0))}

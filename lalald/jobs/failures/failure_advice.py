@@ -95,10 +95,19 @@ def what_to_do(job: Job) -> str:
     return f"{again[0].upper()}{again[1:]} {_price(job)} {words}".replace("  ", " ").strip()
 
 
+def minutes_paid_again(job: Job) -> float | None:
+    """What was charged for a failed job and is charged again by a retry; None: unknown."""
+    minutes = [task.minutes for task in _paid_again(job)]
+    return None if None in minutes else sum(one or 0.0 for one in minutes)
+
+
+def _paid_again(job: Job) -> list[Task]:
+    return [task for task in job.tasks if task.restarts_on_retry and task.task_id is not None]
+
+
 def _price(job: Job) -> str:
     """Which minutes a retry pays again, if any."""
-    again = [task for task in job.tasks if task.restarts_on_retry and task.task_id is not None]
-    if again:
+    if again := _paid_again(job):
         many = f"{len(again)} task" if len(again) == 1 else f"{len(again)} tasks"
         return f"{many} will be paid again ({_minutes(again)}); what was delivered is not."
     if any(task.has_results for task in job.tasks) or not job.paid:

@@ -13,7 +13,7 @@ from lalald.jobs.event_kinds import BEGINS, ENDS, EventKind
 from lalald.store.events.event_queue import EVENT_COLUMNS, Selection, event_from
 from lalald.store.rows import name_from
 
-PIECE = 10_000  # ids of events that one question is about
+PIECE = 5_000  # ids of events that one question is about
 _NAMED = 10  # events of a cause
 _READ = 40  # of which some may be about the same job
 _OF_A_JOB = ", ".join(f"'{kind}'" for kind in (EventKind.JOB_DONE, EventKind.JOB_FAILED, EventKind.RESULTS_EXPIRING))
@@ -47,7 +47,7 @@ class Span(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """What happened by one cause (as it is stored), and between which ids and moments."""
+    """What happened by one cause (as it is stored), between which ids and moments, and the minutes charged for its jobs."""
 
     cause: str | bytes
     kind: str
@@ -56,29 +56,35 @@ class Tally(NamedTuple):
     last_id: int
     first_at: float
     last_at: float
+    minutes: float
 
     def joined(self, other: Tally) -> Tally:
         """With what happened by the same cause later."""
         kind, happened = min(self.kind, other.kind), self.happened + other.happened
         first_at, last_at = min(self.first_at, other.first_at), max(self.last_at, other.last_at)
-        return Tally(self.cause, kind, happened, self.first_id, other.last_id, first_at, last_at)
+        minutes = self.minutes + other.minutes
+        return Tally(self.cause, kind, happened, self.first_id, other.last_id, first_at, last_at, minutes)
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Events of one cause: `count` of what happened; `events` are the first ten, none where there are too many causes."""
+    """Events of one cause: `count` of what happened, and the minutes charged for all of its jobs.
+
+    `events` are the first ten, none where there are too many causes.
+    """
 
     cause: str
     kind: EventKind
     count: int
     first_at: float
     last_at: float
+    minutes: float
     events: tuple[Event, ...]
 
     @classmethod
     def of(cls, tally: Tally, events: tuple[Event, ...]) -> Cause:
         kind = EventKind(tally.kind)
-        return cls(name_from(tally.cause), kind, tally.happened, tally.first_at, tally.last_at, events)
+        return cls(name_from(tally.cause), kind, tally.happened, tally.first_at, tally.last_at, tally.minutes, events)
 
 
 def tallies(connection: sqlite3.Connection, selection: Selection, span: Span, piece: Span) -> list[Tally]:
@@ -86,7 +92,9 @@ def tallies(connection: sqlite3.Connection, selection: Selection, span: Span, pi
     is_counted = _IS_COUNTED.format(others=selection.condition("o"))
     rows = connection.execute(
         f"SELECT e.cause, min(e.kind), sum(CASE WHEN e.kind NOT IN ({_OF_A_JOB}) THEN e.count WHEN {is_counted} THEN 0 ELSE 1 END),"
-        f" min(e.id), max(e.id), min(e.at), max(e.at) FROM events e WHERE {_where_unsent(selection)} GROUP BY e.cause",
+        f" min(e.id), max(e.id), min(e.at), max(e.at), sum(CASE WHEN e.kind NOT IN ({_OF_A_JOB}) OR {is_counted} THEN 0.0"
+        " ELSE coalesce(json_extract(e.data, '$.job.minutes'), 0.0) END)"
+        f" FROM events e WHERE {_where_unsent(selection)} GROUP BY e.cause",
         {**span._asdict(), "piece_after": piece.after, "piece_upto": piece.upto},
     )
     return [Tally(*row) for row in rows]
