@@ -1,4 +1,8 @@
-"""Combine the events of `gather` seconds into messages, one for each cause."""
+"""Combine the events of `gather` seconds into messages, one for each cause.
+
+Which events they are about is recorded before the first one leaves: a message that a kill keeps from being recorded as sent is
+repeated as it was, without the events that came later.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +80,7 @@ class Gathered:
         return 0.0
 
     def _look(self, queue: EventQueue) -> _Batch | _Lost | float | None:
-        """A batch that is to be sent now, or how long to wait, None where nothing waits to be sent."""
+        """A batch that is to be sent now, which is recorded, or how long to wait, None where nothing waits to be sent."""
         name, selection = self._delivery.name, self._delivery.selection
         reader = queue.reader(name)
         if reader is not None and (lost := queue.lost_after(reader.cursor)):
@@ -87,9 +91,12 @@ class Gathered:
                 queue.advance(name, queue.newest_id())
             return None
         waited = self._delivery.clock.now() - first[0].fact.at
-        if not reader.batch_sent and 0 <= waited < self._gather_seconds:
-            return self._gather_seconds - waited
-        upto = reader.batch_upto if reader.batch_upto and reader.batch_sent else queue.newest_id()
+        upto = reader.batch_upto
+        if upto is None:
+            if 0 <= waited < self._gather_seconds:
+                return self._gather_seconds - waited
+            upto = queue.newest_id()
+            queue.begin_batch(name, upto)
         return _Batch(Span(reader.cursor, upto), reader.batch_sent)
 
     async def _causes(self, span: Span) -> list[Cause]:
@@ -123,6 +130,8 @@ class Gathered:
         result = await delivery.attempt(part.name, send)
         match result:
             case TryLater():
+                if not sent:  # its next try is about what has happened by then
+                    await delivery.ask(partial(_forget_batch, delivery.name))
                 await delivery.postponed(result, batch.span.after)
                 return False
             case Sent():
@@ -144,6 +153,10 @@ def _tallies(selection: Selection, span: Span, piece: Span, queue: EventQueue) -
 
 def _first_events(selection: Selection, span: Span, tally: Tally, queue: EventQueue) -> tuple[Event, ...]:
     return first_events(queue.connection, selection, span, tally)
+
+
+def _forget_batch(name: str, queue: EventQueue) -> None:
+    queue.begin_batch(name, None)
 
 
 def _deal_with(name: str, upto: int, causes: tuple[str, ...], queue: EventQueue) -> None:

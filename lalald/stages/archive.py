@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from lalald.archive.archiving import archive_failed_source, archive_source
 from lalald.archive.source_paths import archive_root, move_roots, source_path
@@ -13,14 +15,16 @@ from lalald.stages.context import StageContext
 from lalald.stages.download import clear
 from lalald.stages.precharge.source_check import check_inbox
 
+Answer = TypeVar("Answer")
+
 
 async def archive(job: Job, context: StageContext) -> Outcome:
     """Archive the source of a job whose results are delivered. Raises FileError."""
     await _check_target_folder(job, context)
-    archived = await context.disks.run(move_roots(job), _archived_if_present, job)
+    archived = await _run(job, context, _archived_if_present, job)
     if archived is None:
         await check_inbox(job.inbox, context)
-        archived = await context.disks.run(move_roots(job), archive_source, job)
+        archived = await _run(job, context, archive_source, job)
     return Advance(archived)
 
 
@@ -33,7 +37,14 @@ async def archive_failed(job: Job, context: StageContext) -> Job:
     """Move the source of a failed job to `failed_dir`, with its error note. Raises FileError."""
     await _check_target_folder(job, context)
     await clear(job, context)
-    return await context.disks.run(move_roots(job), archive_failed_source, transitions.clear_archive_error(job))
+    return await _run(job, context, archive_failed_source, transitions.clear_archive_error(job))
+
+
+async def _run(job: Job, context: StageContext, function: Callable[..., Answer], *arguments: Any) -> Answer:
+    """Between two folders the file may have to be copied: the tests before a charge do not wait for that."""
+    folders = move_roots(job)
+    run = context.disks.run if len(folders) == 1 else context.disks.run_transfer
+    return await run(folders, function, *arguments)
 
 
 async def _check_target_folder(job: Job, context: StageContext) -> None:

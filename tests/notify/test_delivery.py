@@ -378,6 +378,33 @@ def test_a_kill_between_two_messages_repeats_none_that_was_recorded(desk: Desk) 
     assert second.given[-1].title == "lalald: later.mp3 failed"
 
 
+def test_a_kill_before_a_message_is_recorded_repeats_it_as_it_was(desk: Desk) -> None:
+    first, second = Sender(killed), Sender()
+    desk.fail("a.mp3", "b.mp3")
+    desk.clock.turn(60)
+    with pytest.raises(Killed):
+        turn(gathered(desk, first))
+    desk.reopen()
+    desk.fail("later.mp3")
+    turn(gathered(desk, second))
+    assert second.given == first.given
+    desk.clock.turn(60)
+    turn(gathered(desk, second))
+    assert [message.title for message in second.given[1:]] == ["lalald: later.mp3 failed"]
+
+
+def test_a_message_that_could_not_be_sent_is_about_what_has_happened_until_the_next_try(desk: Desk) -> None:
+    sender = Sender(lambda number: Sent() if number else DOWN)
+    turns = gathered(desk, sender)
+    desk.fail("a.mp3")
+    desk.clock.turn(60)
+    wait = turn(turns)
+    desk.fail("b.mp3")
+    desk.clock.turn(wait or 0.0)
+    turn(turns)
+    assert [message.title for message in sender.given] == ["lalald: a.mp3 failed", "lalald: 2 files failed"]
+
+
 def test_a_message_that_is_refused_is_dropped_and_the_others_go_out(desk: Desk) -> None:
     for kind in (FailureKind.TOO_LARGE, FailureKind.TOO_LONG):
         desk.fail(f"{kind}.mp3", kind=kind)

@@ -145,6 +145,12 @@ class EventQueue:
         if sent_at is not None:
             self._note_sent(name, sent_at)
 
+    def begin_batch(self, name: str, upto: int | None) -> None:
+        """Messages for events up to `upto` are about to be sent; None: nothing of them was."""
+        self.connection.execute(
+            "UPDATE event_readers SET batch_upto = ?, batch_sent = NULL WHERE name = ?", (upto, name)
+        )
+
     def causes_dealt_with(self, name: str, upto: int, causes: Sequence[str], *, sent_at: float | None = None) -> None:
         """Of the messages for events up to `upto` those of these causes were sent, or will never be."""
         self.connection.execute(
