@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from lalald.commands.prerequisites.state_folder import state_dir
-from lalald.errors import ConfigError, UsageError
+from lalald.errors import ConfigError, FileError, UsageError
 from lalald.reports.status_report import Folders, gather
 
 _EVERY_SECONDS = 1.0
@@ -70,7 +70,7 @@ def _folders(explicit: str | None) -> tuple[Folders | None, str | None]:
 
     try:
         config = subprocess_loader.load(find(explicit, os.environ), os.environ, quiet=True)
-    except ConfigError as error:
+    except (ConfigError, FileError) as error:
         return None, str(error).splitlines()[0]
     outboxes = dict.fromkeys(str(inbox.outbox) for inbox in config.inboxes)
     filing = dict.fromkeys(str(folder) for inbox in config.inboxes for folder in inbox.archive_folders)

@@ -31,6 +31,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
     Raises:
         ConfigError: the file cannot be read, or has errors; lists every one.
+        FolderUnavailableError: its disk or server does not answer.
     """
     from lalald.config.loading import load as load_file
 

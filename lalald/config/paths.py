@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lalald.errors import ConfigError
+from lalald.filesystem.bounded_calls import WAKING_SECONDS, BoundedCalls
 
 _VARIABLE = re.compile(r"\$(?:\$|(\w+)|\{([^{}]*)\})", re.ASCII)
 SYSTEM_CONFIG = "/etc/lalald/config.yaml"
@@ -81,20 +82,21 @@ def _home(user: str, environ: Mapping[str, str]) -> str:
         raise ValueError(f"~{user} has no home folder here; write the path in full") from None
 
 
-def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
+def find(explicit: str | None, environ: Mapping[str, str], answer_seconds: float = WAKING_SECONDS) -> Path:
     """The configuration file: `explicit` (--config), else $LALALD_CONFIG, else the first that exists of
     $XDG_CONFIG_HOME/lalald/config.yaml (~/.config where it is not set) and /etc/lalald/config.yaml.
 
     Raises:
         ConfigError: the named file does not exist, or there is none; the message lists the places searched.
+        FolderUnavailableError: its disk or server does not answer.
     """
     if explicit is not None:
-        return _named(explicit, "--config", environ)
+        return _named(explicit, "--config", environ, answer_seconds)
     if environ.get("LALALD_CONFIG"):
-        return _named(environ["LALALD_CONFIG"], "LALALD_CONFIG", environ)
+        return _named(environ["LALALD_CONFIG"], "LALALD_CONFIG", environ, answer_seconds)
     folders = [folder for folder in (home_config_folder(environ), Path(SYSTEM_CONFIG).parent) if folder]
     for folder in folders:
-        if _exists(folder / "config.yaml"):
+        if _exists(folder / "config.yaml", answer_seconds):
             return folder / "config.yaml"
     searched = ", ".join(str(folder / "config.yaml") for folder in folders)
     raise ConfigError(
@@ -120,15 +122,15 @@ def _not_found_hint(folders: Iterable[Path]) -> str:
     return "lalald init writes one to start from"
 
 
-def _named(named: str, origin: str, environ: Mapping[str, str]) -> Path:
+def _named(named: str, origin: str, environ: Mapping[str, str], answer_seconds: float) -> Path:
     """The named file: as written, since a shell has expanded it; else expanded as in the configuration."""
     try:
         path = _from(None, named)
-        if not named or not _exists(path):
+        if not named or not _exists(path, answer_seconds):
             path = expanded(named, environ, None)
     except ValueError as error:
         raise ConfigError(f"{origin}: {error}", hint="lalald init writes a configuration to start from") from None
-    if not _exists(path):
+    if not _exists(path, answer_seconds):
         from lalald.config.checks.misnamed import similar_file
 
         near = similar_file(path)
@@ -137,10 +139,10 @@ def _named(named: str, origin: str, environ: Mapping[str, str]) -> Path:
     return path
 
 
-def _exists(path: Path) -> bool:
+def _exists(path: Path, answer_seconds: float) -> bool:
     """Whether a file exists. True if that cannot be determined: reading it then gives the error."""
     try:
-        path.stat()
+        BoundedCalls(answer_seconds).run(path, os.stat, path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:

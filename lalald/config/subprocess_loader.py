@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lalald.config.model import Config
-from lalald.errors import ConfigError
+from lalald.errors import ConfigError, FileError, LalaldError
 
 # With our module path: the working folder is not part of it.
 _PROGRAM = (
@@ -32,6 +32,7 @@ def begin(path: Path, environ: Mapping[str, str], *, quiet: bool = False) -> Cal
 
     Raises, like the returned function:
         ConfigError: the file cannot be read, or has errors; lists every one.
+        FolderUnavailableError: its disk or server does not answer.
     """
     command = [sys.executable, "-P", "-c", _PROGRAM, os.fspath(path), *map(os.fspath, sys.path)]
     try:
@@ -51,7 +52,7 @@ def begin(path: Path, environ: Mapping[str, str], *, quiet: bool = False) -> Cal
 
     def end() -> Config:
         said = _said(reading, path)
-        if isinstance(said, ConfigError):
+        if isinstance(said, LalaldError):
             raise said
         assert isinstance(said, Config)  # noqa: S101 - narrows the type
         return said
@@ -82,8 +83,8 @@ def answer(path: str) -> None:
     from lalald.config.loading import load as loaded
 
     try:
-        said: Config | ConfigError = loaded(Path(path), os.environ)
-    except ConfigError as error:
+        said: Config | LalaldError = loaded(Path(path), os.environ)
+    except (ConfigError, FileError) as error:
         said = error
     with suppress(BrokenPipeError):  # the parent has ended, for example by ctrl-C
         pickle.dump(said, sys.stdout.buffer)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lalald.errors import FolderUnavailableError
 from lalald.filesystem.names import printable
@@ -14,6 +13,7 @@ from lalald.filesystem.names import printable
 Answer = TypeVar("Answer")
 
 ANSWER_SECONDS = 5.0
+WAKING_SECONDS = 10.0  # for what nothing can begin without: a sleeping disk takes some time to spin up
 UNANSWERED = "its disk or server does not answer"
 
 
@@ -27,22 +27,35 @@ class BoundedCalls:
     def run(self, folder: Path, function: Callable[..., Answer], *arguments: object) -> Answer:
         """`function(*arguments)`, which uses something in the folder. Raises FolderUnavailableError if it does not return in time."""
         if not any(map(folder.is_relative_to, self._silent)):
-            call: Future[Answer] = Future()
-            threading.Thread(target=_run, args=(call, function, arguments), daemon=True).start()
-            try:
-                return call.result(self._answer_seconds)
-            except TimeoutError:
-                if call.done():  # just now; or the error is the function's own
-                    return call.result()
+            call = _Call(function, arguments)
+            threading.Thread(target=call.run, daemon=True).start()
+            if call.ended.wait(self._answer_seconds):
+                answer: Answer = call.result()
+                return answer
             self._silent.add(folder)
         words = f"{printable(str(folder))} cannot be used: {UNANSWERED}"
         raise FolderUnavailableError(words, hint="Is its server down, or its disk failing?", path=str(folder))
 
 
-def _run(call: Future[Answer], function: Callable[..., Answer], arguments: tuple[object, ...]) -> None:
-    try:
-        answer = function(*arguments)
-    except BaseException as error:  # noqa: BLE001 - the caller gets it
-        call.set_exception(error)
-    else:
-        call.set_result(answer)
+class _Call:
+    """A call on a thread of its own. `concurrent.futures` takes long to load, for a command that runs every few seconds."""
+
+    def __init__(self, function: Callable[..., Any], arguments: tuple[object, ...]) -> None:
+        self.ended = threading.Event()
+        self._function = function
+        self._arguments = arguments
+        self._answer: Any = None
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._answer = self._function(*self._arguments)
+        except BaseException as error:  # noqa: BLE001 - the caller gets it
+            self._error = error
+        self.ended.set()
+
+    def result(self) -> Any:
+        """Once it has ended."""
+        if self._error is not None:
+            raise self._error
+        return self._answer

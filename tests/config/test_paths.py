@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from lalald.config import Log, find
-from lalald.errors import ConfigError
+from lalald.config.yaml.source_text import read_text
+from lalald.errors import ConfigError, FolderUnavailableError
 from tests.support.config_files import CONTRACT, ONE_RULE, loaded, mistakes, with_inbox
+from tests.support.private_mounts import dead_mount, in_own_mounts
 
 
 def test_the_file_is_searched_in_the_documented_order(tmp_path: Path) -> None:
@@ -26,6 +28,25 @@ def test_the_file_is_searched_in_the_documented_order(tmp_path: Path) -> None:
     del environ["XDG_CONFIG_HOME"]
     assert find("~/.config/lalald/config.yaml", environ) == at_home / ".config/lalald/config.yaml"
     assert find(None, environ) == at_home / ".config/lalald/config.yaml"
+
+
+def test_a_configuration_on_a_dead_share_is_an_error_and_no_wait_for_ever(tmp_path: Path) -> None:
+    def story() -> None:
+        share, local = tmp_path / "share", tmp_path / "config.yaml"
+        share.mkdir()
+        path = share / "config.yaml"
+        local.symlink_to(path)
+        with dead_mount(share):
+            for named in (path, local):
+                with pytest.raises(FolderUnavailableError) as found:
+                    find(str(named), {}, 0.1)
+                with pytest.raises(FolderUnavailableError) as read:
+                    read_text(named, answer_seconds=0.1)
+                words = f"{named} cannot be used: its disk or server does not answer"
+                assert (str(found.value), str(read.value)) == (words, words)
+                assert found.value.hint
+
+    in_own_mounts(story)
 
 
 def test_a_missing_named_file_is_not_searched_elsewhere(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ _USUAL = (
 
 
 def state_dir(explicit: str | None, environ: Mapping[str, str] = os.environ) -> Path:
-    """The state folder that the configuration (`explicit`: --config) or the environment names. Raises ConfigError."""
+    """The state folder that the configuration (`explicit`: --config) or the environment names. Raises ConfigError, FileError."""
     try:
         given = environ.get("LALALD_STATE_DIR")
         if given:

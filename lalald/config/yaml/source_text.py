@@ -10,19 +10,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lalald.errors import ConfigError
+from lalald.filesystem.bounded_calls import WAKING_SECONDS, BoundedCalls
 
 LARGEST_FILE_BYTES = 1024 * 1024
 PIPE_SECONDS = 30.0
 _CHUNK_BYTES = 65536
 
 
-def read_text(path: Path, pipe_seconds: float = PIPE_SECONDS) -> str:
+def read_text(path: Path, pipe_seconds: float = PIPE_SECONDS, answer_seconds: float = WAKING_SECONDS) -> str:
     """The text at `path`. A pipe, as in `--config <(…)`, is read to its end, for at most `pipe_seconds`.
 
     Raises:
         ConfigError: it cannot be read, or is not text.
+        FolderUnavailableError: its disk or server has not answered for `answer_seconds`.
     """
-    content = _content(path, pipe_seconds)
+    content = _content(path, pipe_seconds, BoundedCalls(answer_seconds))
     if len(content) > LARGEST_FILE_BYTES:
         raise ConfigError(f"{path} is too large to be a configuration")
     try:
@@ -33,16 +35,11 @@ def read_text(path: Path, pipe_seconds: float = PIPE_SECONDS) -> str:
         raise ConfigError(f"{path}: 1 error\n  {words}") from None
 
 
-def _content(path: Path, pipe_seconds: float) -> bytes:
+def _content(path: Path, pipe_seconds: float, calls: BoundedCalls) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        with os.fdopen(descriptor, "rb", buffering=0):
-            kind = os.fstat(descriptor).st_mode
-            if stat.S_ISDIR(kind):
-                raise IsADirectoryError
-            if stat.S_ISFIFO(kind):
-                return b"".join(_piped(path, descriptor, pipe_seconds))
-            return b"".join(_chunks(descriptor))
+        if stat.S_ISFIFO(calls.run(path, os.stat, path).st_mode):
+            return _opened(path, pipe_seconds)
+        return calls.run(path, _opened, path, pipe_seconds)
     except IsADirectoryError:
         within = path / "config.yaml"
         meant = f'. Did you mean "{within}"?' if os.path.isfile(within) else ""
@@ -52,6 +49,17 @@ def _content(path: Path, pipe_seconds: float) -> bytes:
         raise ConfigError(words, hint="Let that user read it, or run this as another one.") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _opened(path: Path, pipe_seconds: float) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    with os.fdopen(descriptor, "rb", buffering=0):
+        kind = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError
+        if stat.S_ISFIFO(kind):
+            return b"".join(_piped(path, descriptor, pipe_seconds))
+        return b"".join(_chunks(descriptor))
 
 
 def _chunks(descriptor: int) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ import random
 import struct
 import tracemalloc
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
@@ -282,6 +283,47 @@ def test_texts_of_quicktime(tmp_path: Path, encoding: str) -> None:
     assert found.fields == {"title": ("Größe",), "artist": ("A",)}
 
 
+def keyed(entries: Iterable[tuple[str, int, bytes]], version: bytes = b"") -> bytes:
+    """Items by named keys. `entries`: key, kind, content."""
+    keys, items = b"", b""
+    for number, (name, kind, data) in enumerate(entries, 1):
+        keys += sounds.box(b"mdta", name.encode())
+        items += sounds.box(number.to_bytes(4), sounds.box(b"data", struct.pack(">II", kind, 0), data))
+    heading = sounds.box(b"keys", struct.pack(">II", 0, keys.count(b"mdta")), keys)
+    handler = sounds.box(b"hdlr", bytes(8) + b"mdta" + bytes(12))
+    return sounds.box(b"meta", version, handler, heading, sounds.box(b"ilst", items))
+
+
+IPHONE = (
+    ("com.apple.quicktime.author", 1, b"Author"), ("com.apple.quicktime.artist", 1, "Künstler".encode()),
+    ("com.apple.quicktime.title", 2, "Titel".encode("utf-16-be")), ("com.apple.quicktime.creationdate", 1, b"2024-05-01T12:00:00+0200"),
+    ("com.apple.quicktime.location.ISO6709", 1, b"+52.5+013.4/"), ("com.apple.quicktime.model", 1, b"iPhone"),
+    ("com.apple.quicktime.artwork", 14, png()), ("com.android.capture.fps", 23, b"\x42\0\0\0"),
+    ("com.apple.quicktime.album", 23, b"\x42\0\0\0"),
+)  # fmt: skip
+FFMPEG = (
+    ("title", 1, b"T"), ("track", 1, b"3/12"), ("album_artist", 1, b"AA"), ("encoder", 1, b"Lavf"), ("minor_version", 1, b"512"),
+    ("BPM", 21, b"\x78"), ("comment", 1, b"x" * 70_000),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("version", [b"", bytes(4)], ids=["quicktime", "mp4"])
+def test_items_by_named_keys(tmp_path: Path, version: bytes) -> None:
+    """As iPhones and ffmpeg write them: in MOV files without a version, in MP4 files with one."""
+    found = read(sounds.write(tmp_path / "source.mov", sounds.m4a(inside=keyed(IPHONE, version)))).tags
+    assert found.fields == {"artist": ("Künstler",), "title": ("Titel",), "date": ("2024-05-01T12:00:00+0200",)}
+    assert content(found.pictures[0]) == png()
+    other = sounds.box(b"udta", sounds.box(b"\xa9nam", struct.pack(">HH", 5, 0), b"Other"))
+    expected = {"tracknumber": ("3",), "tracktotal": ("12",), "albumartist": ("AA",), "bpm": ("120",)}
+    for inside, title in (
+        (other + keyed(FFMPEG, version), "Other"),
+        (sounds.box(b"udta", keyed(FFMPEG, version)), "T"),
+    ):
+        both = read(sounds.write(tmp_path / "source.mov", sounds.m4a(inside=inside)))
+        assert both.tags.fields == {**expected, "title": (title,)}
+        assert both.omissions == {Omission.TEXT_TOO_LONG}
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1251"])
 def test_text_chunks_of_wav_fill_in_what_id3_does_not_say(tmp_path: Path, encoding: str) -> None:
     names = {b"INAM": "Название песни", b"IART": "Группа", b"IPRD": "Альбом"}
@@ -353,11 +395,24 @@ def png_of(attached: bytes) -> bytes:
     return attached[attached.index(png()[:8]) :]
 
 
+def test_tags_behind_the_sound_of_matroska_need_no_index(tmp_path: Path) -> None:
+    """As a program leaves them that writes to a pipe. Bytes of the sound that look like the start of tags are none."""
+    tags = sounds.element(0x1254C367, matroska_tag(30, ("TITLE", "Song")))
+    cues, title = sounds.element(0x1C53BB6B, bytes(900)), sounds.element(0x1549A966, sounds.element(0x7BA9, b"Title"))
+    lookalike = sounds.element(0x1254C367, bytes(70_000))
+    segment = title + sounds.element(0x1F43B675, bytes(300_000) + lookalike + bytes(5)) + cues + tags
+    for size in (None, b"\x01" + b"\xff" * 7):  # known, and as written to a pipe
+        whole = sounds.element(0x1A45DFA3, b"") + sounds.element(0x18538067, segment, size=size)
+        assert read(sounds.write(tmp_path / "source.mka", whole)).tags.fields == {"title": ("Song",)}
+        cut = read(sounds.write(tmp_path / "cut.mka", whole[:-3]))
+        assert cut.tags.fields == {"title": ("Title",)}, "what is cut off does not reach the end"
+
+
 @pytest.mark.parametrize("shift", [1, 3, 2**40, 2**63])
-def test_a_wrong_index_of_matroska_hides_nothing_in_front(tmp_path: Path, shift: int) -> None:
+def test_a_wrong_index_of_matroska_hides_nothing(tmp_path: Path, shift: int) -> None:
     title = sounds.element(0x1549A966, sounds.element(0x7BA9, b"Title"))
     whole = matroska(title, sounds.element(0x1254C367, matroska_tag(50, ("ARTIST", "A"))), shift=shift)
-    assert read(sounds.write(tmp_path / "source.webm", whole)).tags.fields == {"title": ("Title",)}
+    assert read(sounds.write(tmp_path / "source.webm", whole)).tags.fields == {"title": ("Title",), "artist": ("A",)}
     assert not read(sounds.write(tmp_path / "cut.webm", whole[:40])).tags
 
 
@@ -430,6 +485,13 @@ def test_damaged_tags_are_read_as_far_as_they_go(tmp_path: Path, seed: int) -> N
         "m4a": sounds.m4a(inside=sounds.box(b"udta", sounds.box(b"meta", bytes(4), sounds.box(b"ilst", bytes(99))))),
         "wav": sounds.wav(sounds.wav_format(), sounds.chunk(b"id3 ", tag(text(b"TIT2", "T")))),
         "mka": matroska(sounds.element(0x1254C367, matroska_tag(30, ("TITLE", "T"), ("ARTIST", "A"))), bytes(9)),
+        "mov": sounds.box(b"ftyp", b"qt  ") + sounds.box(b"moov", keyed(FFMPEG[:6])),
+        "pipe.mka": sounds.element(0x1A45DFA3, b"")
+        + sounds.element(
+            0x18538067,
+            sounds.element(0x1F43B675, bytes(90)) + sounds.element(0x1254C367, matroska_tag(30, ("TITLE", "T"))),
+            size=b"\x01" + b"\xff" * 7,
+        ),
     }
     for kind, content_ in whole.items():
         for _ in range(40):

@@ -5,6 +5,7 @@ What belongs to one track of the file is passed over: it describes that track's 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
@@ -20,7 +21,7 @@ from lalald.media.tags.text import MOST_TEXT_BYTES
 
 EBML_HEADER = b"\x1a\x45\xdf\xa3"
 _SEEK_HEAD, _SEEK, _SEEK_ID, _SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
-_CLUSTER = 0x1F43B675
+_CLUSTER, _CUES, _VOID, _CRC = 0x1F43B675, 0x1C53BB6B, 0xEC, 0xBF
 _TAGS, _TAG, _TARGETS, _LEVEL, _SIMPLE_TAG, _TAG_NAME, _TAG_STRING = (
     0x1254C367, 0x7373, 0x63C0, 0x68CA, 0x67C8, 0x45A3, 0x4487,
 )  # fmt: skip
@@ -29,6 +30,10 @@ _ATTACHMENTS, _ATTACHED_FILE, _FILE_NAME, _FILE_DATA = 0x1941A469, 0x61A7, 0x466
 _CHAPTERS, _EDITION, _CHAPTER, _START, _END, _DISPLAY, _DISPLAYED = 0x1043A770, 0x45B9, 0xB6, 0x91, 0x92, 0x80, 0x85
 _TITLE = 0x7BA9
 _WANTED = (INFO, _TAGS, _ATTACHMENTS, _CHAPTERS)
+_BEHIND = frozenset({*_WANTED, _SEEK_HEAD, _CUES, _VOID, _CRC})  # what follows the sound
+_BEGINS_BEHIND = re.compile(b"|".join(re.escape(id_.to_bytes(4)) for id_ in _WANTED))
+_TAIL_BYTES = 256 * 1024
+_MOST_PLACES, _MOST_BEHIND = 64, 50
 _MOST_NAME_BYTES = 1024
 _SONG, _DISC, _ALBUM = 30, 40, 50  # levels
 _NAMES = {
@@ -61,7 +66,7 @@ def read_matroska(file: BoundedFile, start: int, collector: Collector) -> None:
 
 
 def _parts(file: BoundedFile, segment: Element) -> list[Element]:
-    """Those before the sound, and those that an index before the sound names; each once."""
+    """Those before the sound, those that an index before the sound names, and without tags there those at the end; each once."""
     end = file.size if segment.end is None else segment.end
     found: dict[int, Element] = {}
     places: list[int] = []
@@ -75,7 +80,21 @@ def _parts(file: BoundedFile, segment: Element) -> list[Element]:
     for place in places:
         with suppress(EOFError, ValueError):
             found |= {element.start: element for element in islice(elements(file, place, end), 1)}
+    if not any(element.id == _TAGS for element in found.values()):
+        found |= {element.start: element for element in _behind(file, segment.start, min(end, file.size))}
     return [element for element in found.values() if element.id in _WANTED]
+
+
+def _behind(file: BoundedFile, start: int, end: int) -> list[Element]:
+    """Those at the end of the file that no index names: from one of them on, element by element, to the very end."""
+    start = max(start, end - _TAIL_BYTES)
+    tail = file.read_at(start, end - start)
+    for match in islice(_BEGINS_BEHIND.finditer(tail), _MOST_PLACES):
+        with suppress(EOFError, ValueError):
+            found = list(islice(elements(file, start + match.start(), end), _MOST_BEHIND))
+            if found[-1].end == end and _BEHIND.issuperset(element.id for element in found):
+                return found
+    return []
 
 
 def _places(file: BoundedFile, index: Element) -> Iterator[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from lalald.media.tags.fields import BY_MP4, field_name
@@ -70,8 +70,7 @@ def read_mp4(file: Readable, collector: Collector) -> None:
 
 
 def _read_item(item: Atom, collector: Collector) -> None:
-    parts = list(atoms(item.body))
-    data = [(_kind(part.body), Region(part.body, 8, part.body.size)) for part in parts if part.name == b"data"]
+    data = list(data_of(item))
     name = BY_MP4.get(item.name.decode("latin-1"))
     if item.name == b"covr":
         for _, region in data:
@@ -83,9 +82,9 @@ def _read_item(item: Atom, collector: Collector) -> None:
     elif item.name == b"gnre" and data:
         _read_genre(data[0][1], collector)
     elif item.name == b"----":
-        name = _free_name(parts)
+        name = _free_name(atoms(item.body))
     if name:
-        collector.add(name, _values(data, collector))
+        collector.add(name, texts_of(data, collector))
 
 
 def _read_quicktime(atom: Atom, collector: Collector) -> None:
@@ -99,18 +98,22 @@ def _read_quicktime(atom: Atom, collector: Collector) -> None:
             collector.add(name, [raw.decode("mac_roman")])
 
 
-def _kind(body: Readable) -> int:
-    return int.from_bytes(exactly(body, 0, 4)) & 0xFFFFFF
+def data_of(item: Atom) -> Iterator[tuple[int, Region]]:
+    """The values of an item of `ilst`, each with its kind."""
+    for part in atoms(item.body):
+        if part.name == b"data":
+            yield int.from_bytes(exactly(part.body, 0, 4)) & 0xFFFFFF, Region(part.body, 8, part.body.size)
 
 
-def _free_name(parts: list[Atom]) -> str | None:
+def _free_name(parts: Iterable[Atom]) -> str | None:
     found = {part.name: part.body.read_at(4, 256) for part in parts if part.name in (b"mean", b"name")}
     if found.get(b"mean") != _ITUNES:
         return None
     return field_name(found.get(b"name", b"").decode("utf-8", "replace"))
 
 
-def _values(data: list[tuple[int, Region]], collector: Collector) -> Iterator[str]:
+def texts_of(data: Iterable[tuple[int, Region]], collector: Collector) -> Iterator[str]:
+    """Texts, and whole numbers as texts."""
     for kind, region in data:
         if region.size > MOST_TEXT_BYTES:
             collector.omit(Omission.TEXT_TOO_LONG)

@@ -15,6 +15,7 @@ from lalald.media.tags.readers.chapter_tracks import chapters_of_track
 from lalald.media.tags.readers.chunk_reader import read_aiff, read_wave
 from lalald.media.tags.readers.collecting import Collector
 from lalald.media.tags.readers.id3_reader import read_id3, read_id3v1
+from lalald.media.tags.readers.keyed_items import read_keyed_items
 from lalald.media.tags.readers.matroska_reader import EBML_HEADER, read_matroska
 from lalald.media.tags.readers.mp4_reader import read_mp4
 from lalald.media.tags.readers.ogg_reader import read_ogg
@@ -61,6 +62,7 @@ def _read(file: BoundedFile, collector: Collector) -> None:
     elif head[4:8] in _QUICKTIME:
         whole = Region(file, start, file.size)
         read_mp4(whole, collector)
+        read_keyed_items(whole, collector)
         if not collector.has_chapters():
             collector.add_chapters(chapters_of_track(whole))
     elif head[:4] == EBML_HEADER:
