@@ -1,10 +1,11 @@
-"""Requests that clients queue for the daemon itself: rescan, redo, accept a folder, cancel the tasks of every client."""
+"""Requests that clients queue for the daemon itself: rescan, redo, accept a folder, cancel every task, ask for the minutes."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,6 +73,10 @@ class QueuedRequests:
             await self._accept_folder(argument)
         elif kind == Kind.CANCEL_EVERY_CLIENT:
             await self._cancel_every_client()
+        elif kind == Kind.MINUTES:
+            with suppress(ServiceError):
+                await self.worker.license.is_refused()
+            self.worker.holds.ask_service_now()
 
     async def _accept_folder(self, folder: str) -> None:
         """The folder that is at this path now is the right one, even if it is another than before."""

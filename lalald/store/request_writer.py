@@ -29,6 +29,7 @@ class Kind(StrEnum):
     REDO = "redo"  # argument: a job's id
     RELEASE_FOLDER = "release_folder"  # argument: an inbox or outbox whose folder is another one than before, and right
     CANCEL_EVERY_CLIENT = "cancel_every_client"
+    MINUTES = "minutes"  # the service has other minutes left than the store says
 
 
 FITTING: dict[Request, frozenset[State]] = {

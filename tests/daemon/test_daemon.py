@@ -251,6 +251,25 @@ def test_requests_made_while_no_daemon_runs_are_handled_at_the_next_start(
     assert [job["state"] for job in home.rest()] == ["done", "done", "done"]
 
 
+def test_minutes_that_were_bought_are_known_to_the_daemon_once_a_person_asks(
+    sandbox: Sandbox, make_home: MakeHome
+) -> None:
+    home = make_home(sandbox.url)
+    home.start()
+
+    def left() -> float | None:
+        known: float | None = json.loads(home.command("status", "--json").stdout)["minutes"]["left"]
+        return known
+
+    before = until(left, "the minutes left are known")
+    sandbox.set_minutes(before + 50.0)
+    assert json.loads(home.command("minutes", "--json").stdout) == {"minutes_left": before + 50.0}
+    until(lambda: left() == before + 50.0, "status says what minutes said")
+    asked = sandbox.state()["counts"]["minutes"]
+    home.command("minutes")
+    assert sandbox.state()["counts"]["minutes"] == asked + 1, "what the daemon knows is not asked again"
+
+
 def test_held_unpaid_jobs_use_the_rules_of_a_reload(sandbox: Sandbox, make_home: MakeHome) -> None:
     """An old folder is priced, the rule is found too dear and changed, and what is released costs what the new one does."""
     dear = {"name": "dear", "mode": "multistem", "presets": {"stem_list": ["vocals", "drum", "bass"]}}
