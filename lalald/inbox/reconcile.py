@@ -51,8 +51,11 @@ class MatchedFile(NamedTuple):
 
 
 class CreatedJob(NamedTuple):
+    """`paid_before`: the job that was paid for an earlier content of the file."""
+
     job_id: int
     file: MatchedFile
+    paid_before: int | None
 
 
 class ReturnedJob(NamedTuple):
@@ -103,10 +106,15 @@ def reconcile(
             new += [] if row is None else [(row, file)]
     for (row, file), job_id in zip(new, store.add_files([row for row, _ in new], now), strict=True):
         if job_id is not None:
-            result.created.append(CreatedJob(job_id, file))
+            result.created.append(CreatedJob(job_id, file, _paid_before(store, known.get(row.path))))
         elif row.path not in known or known[row.path].skip_reason is not row.skip_reason:  # else it was reported before
             result.skipped.append(SkippedFile(row.path, row.note or ""))
     return result
+
+
+def _paid_before(store: ReconcileStore, before: KnownFile | None) -> int | None:
+    job = None if before is None or before.job_id is None else store.job(before.job_id)
+    return job.id if job is not None and job.paid else None
 
 
 def _decide(

@@ -27,6 +27,10 @@ from lalald.jobs.failures.unexpected_errors import is_about_one_job, is_exhausti
 from lalald.jobs.job import Job
 
 FILES_AT_ONCE = 500
+_EACH_VERSION_IS_PAID = (
+    "Each version of a file is processed and paid. For programs that write with pauses, raise `settle`; "
+    "`changed: skip` processes the first version alone."
+)
 
 
 class FileRegistrar:
@@ -262,10 +266,15 @@ class FileRegistrar:
             self._log.error("note.not_removed", job=job.id, path=job.path, exc_info=error)
 
     def _log_result(self, result: Reconciliation) -> None:
-        for job_id, file in result.created:
+        for job_id, file, paid_before in result.created:
             rule = file.choice.rule
             log = self._log.debug if file.existing == "hold" else self._log.info
             log("job.created", job=job_id, path=file.finished.path, inbox=self._folder.root, rule=rule and rule.name)
+            if paid_before is not None:
+                self._log.warning(
+                    "file.changed_after_payment", job=job_id, path=file.finished.path, inbox=self._folder.root,
+                    earlier_job=paid_before, hint=_EACH_VERSION_IS_PAID,
+                )  # fmt: skip
         for job, file in result.returned:
             self._log.info("job.returned", job=job.id, path=file.finished.path, inbox=self._folder.root)
         for path, reason in result.skipped:

@@ -71,6 +71,27 @@ def test_new_content_under_a_known_name_is_a_new_job(tmp_path: Path) -> None:
     run_story(story)
 
 
+def test_new_content_of_a_paid_file_is_reported_with_what_can_be_done(tmp_path: Path) -> None:
+    driver = IntakeDriver(tmp_path)
+
+    async def story() -> None:
+        async with driver.running():
+            path = driver.put("a.mp3")
+            (job,) = await driver.wait_for(["a.mp3"])
+            path.write_bytes(b"unpaid")
+            await driver.wait_for(["a.mp3", "a.mp3"])
+            assert driver.log.said("file.changed_after_payment") == []
+            await driver.thread.run(
+                lambda store: store.connection.execute("UPDATE tasks SET task_id = 't', minutes = 1 WHERE job_id > 1")
+            )
+            path.write_bytes(b"it has grown")
+            said = await driver.wait_for_event("file.changed_after_payment")
+            assert (said["path"], said["job"], said["earlier_job"]) == ("a.mp3", job.id + 2, job.id + 1)
+            assert "`settle`" in said["hint"]
+
+    run_story(story)
+
+
 @pytest.mark.parametrize("way", ["in place", "renamed over", "deleted and made again"])
 def test_with_changed_skip_a_retagged_file_is_skipped_permanently(tmp_path: Path, way: str) -> None:
     driver = IntakeDriver(tmp_path, changed="skip")
