@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 from lalald.errors import FolderUnavailableError
-from lalald.filesystem.names import printable
 
-Answer = TypeVar("Answer")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    Answer = TypeVar("Answer")
 
 ANSWER_SECONDS = 5.0
 WAKING_SECONDS = 10.0  # for what nothing can begin without: a sleeping disk takes some time to spin up
@@ -33,6 +35,8 @@ class BoundedCalls:
                 answer: Answer = call.result()
                 return answer
             self._silent.add(folder)
+        from lalald.filesystem.names import printable  # not loaded by a health check
+
         words = f"{printable(str(folder))} cannot be used: {UNANSWERED}"
         raise FolderUnavailableError(words, hint="Is its server down, or its disk failing?", path=str(folder))
 

@@ -965,6 +965,8 @@ def test_health_loads_next_to_nothing(filled_store: FilledStore) -> None:
                     "lalald.config.paths",
                     "lalald.config.yaml",
                     "lalald.config.yaml.source_text",
+                    "lalald.filesystem",
+                    "lalald.filesystem.bounded_calls",
                 }
             )
             assert not loaded & {
