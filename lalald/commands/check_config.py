@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from lalald.commands.output.tables import Section
-from lalald.commands.prerequisites.bounded_reading import find_key_in_time, read_in_time
 from lalald.config import Config, Inbox, Rule
 from lalald.errors import ConfigError, SettingError
 
@@ -98,6 +97,8 @@ def check_surroundings(examined: Examined, environ: Mapping[str, str], calls: Bo
     """Add the errors of folders, of other files and of the license key to those of the file. Return where the key comes from."""
     from lalald.config.checks.folders import folder_errors
     from lalald.config.key_files import BY_CONFIGURATION
+    from lalald.config.license_key import find_key
+    from lalald.config.secrets.secret_search import found_by
     from lalald.filesystem.bounded_calls import BoundedCalls
 
     calls = calls or BoundedCalls()
@@ -110,7 +111,7 @@ def check_surroundings(examined: Examined, environ: Mapping[str, str], calls: Bo
         diagnostics.add_error(where, message)
     _check_notify(resolved, diagnostics, environ, calls)
     _check_page(resolved, diagnostics, environ, calls)
-    found = find_key_in_time(resolved.license_key_file, environ, calls)
+    found = found_by(find_key(resolved.license_key_file, environ), calls)
     if found.error is not None:
         if found.origin != BY_CONFIGURATION:
             diagnostics.sources[found.origin,] = found.origin
@@ -141,10 +142,11 @@ def _check_notify(
 
 def _check_page(resolved: Resolved, diagnostics: Diagnostics, environ: Mapping[str, str], calls: BoundedCalls) -> None:
     """Adds what keeps the page from running: `run` goes on without it."""
-    from lalald.config.page.page_secrets import check_secrets, secret_files
+    from lalald.config.secrets.page_secrets import check_secrets
+    from lalald.config.secrets.secret_search import found_by
 
     try:
-        read_in_time(secret_files(resolved.web, environ), calls, check_secrets, resolved.web, environ)
+        found_by(check_secrets(resolved.web, environ), calls)
     except SettingError as error:
         key = error.origin if error.origin.startswith("web.") else "web.password_file"
         where = tuple(key.split("."))

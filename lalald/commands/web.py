@@ -10,13 +10,13 @@ import time
 from argparse import ArgumentParser, Namespace
 
 from lalald.commands.output.json_output import show_json
-from lalald.commands.prerequisites.bounded_reading import read_in_time
 from lalald.commands.prerequisites.operating_system import require_linux
 from lalald.config import Config, subprocess_loader
 from lalald.config.page.listen_address import ListenAddress, parse_listen
 from lalald.config.paths import find
+from lalald.config.secrets.secret_search import found_by
 from lalald.control.page_listener import forget, listen
-from lalald.control.page_settings import settings_files, settings_for
+from lalald.control.page_settings import page_secrets, settings_for
 from lalald.errors import UsageError
 from lalald.filesystem.bounded_calls import BoundedCalls
 from lalald.store.page import logins
@@ -49,8 +49,7 @@ def run(arguments: Namespace) -> int:
 def _serve(config: Config, address: ListenAddress) -> int:
     from lalald.web.page_process import protect, serve_here
 
-    files = settings_files(config, os.environ)
-    settings = read_in_time(files, BoundedCalls(), settings_for, config, os.environ)
+    settings = settings_for(config, found_by(page_secrets(config, os.environ), BoundedCalls()))
     listener = listen(address)
     protect()
     print(f"The page is at {page_address(address)}. Ctrl-C ends it.", flush=True)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from stat import S_IROTH, S_ISREG
 
-from lalald.config.paths import expanded
+from lalald.config.paths import PathError, expanded
 from lalald.errors import ConfigError
 
 ANSWER_SECONDS = 1.0
@@ -26,8 +26,8 @@ def key_files(configured: Path | None, environ: Mapping[str, str]) -> Iterator[t
     if named:
         try:
             yield BY_ENVIRONMENT, expanded(named, environ, None)
-        except ValueError as error:
-            raise ConfigError(f"{BY_ENVIRONMENT}: {error}", hint="Name the file in full.") from None
+        except PathError as error:
+            raise ConfigError(f"{BY_ENVIRONMENT}: {error.unshown}", hint="Name the file in full.") from None
     if configured:
         yield BY_CONFIGURATION, configured
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from lalald.config.key_files import BY_CONFIGURATION, BY_ENVIRONMENT, key_files
-from lalald.config.model import Config
-from lalald.config.secret_text import secret_text
+from lalald.config.secrets.secret_search import Search, SecretFile, text_of
 from lalald.errors import ConfigError
 
 _PLACEHOLDER = re.compile(
@@ -27,7 +25,6 @@ _LABEL = re.compile(
     r"(bearer|authorization|x-license-key|license[-_ ]key|lalald?_license_key|api[-_]key)(?:\s|[:=])", re.IGNORECASE
 )
 _PATH = re.compile(r"[~.]{0,2}/")
-_KEY_AS_A_NAME = re.compile(r"(?!.*(?:key|licen[cs]e|secret|lalal))(?=.*\d)[\w-]{16,}", re.IGNORECASE)
 _SENDABLE = re.compile(r"[\x21-\x7e]+")  # visible ASCII: one word of an HTTP header
 
 
@@ -89,47 +86,26 @@ class FoundKey:
 
 
 class _Source(NamedTuple):
-    """A place where a key may be, its description, and how to read it."""
+    """A place where a key may be, its description, and its file; the variable has none."""
 
     origin: str
     place: str
-    read: Callable[[], str]
+    path: Path | None = None
 
 
-def license_key(config: Config, environ: Mapping[str, str]) -> LicenseKey | None:
+def find_key(key_file: Path | None, environ: Mapping[str, str]) -> Search[FoundKey]:
     """The key of the first source that has one: LALALD_LICENSE_KEY, the file named by LALALD_LICENSE_KEY_FILE, the file of
-    `license_key_file`, systemd's credential `license-key`. None if all are empty or hold a placeholder.
+    `license_key_file`, systemd's credential `license-key`. Never raises.
 
     The credential comes last: it never changes after the start, while the same file may have a new key by now. If systemd passes a key
     on, a `license_key_file` that only root may read is not an error.
-
-    Raises:
-        ConfigError: a named file cannot be read, or its content cannot be a key. The message never shows the key.
     """
-    return license_key_with_origin(config, environ)[0]
-
-
-def license_key_with_origin(config: Config, environ: Mapping[str, str]) -> tuple[LicenseKey | None, str]:
-    """`license_key`, and its source."""
-    found = find_license_key(config, environ)
-    if found.error is not None:
-        raise found.error
-    return found.key, found.origin
-
-
-def find_license_key(config: Config, environ: Mapping[str, str]) -> FoundKey:
-    """The key of the first source that has one, in the order of `license_key`. Reads the key's file; never raises."""
-    return find_key(config.license_key_file, environ)
-
-
-def find_key(key_file: Path | None, environ: Mapping[str, str]) -> FoundKey:
-    """Like `find_license_key`, for a configuration that has errors but may name a key file."""
     blank: FoundKey | None = None
     unusable: FoundKey | None = None
     try:
         for source in _sources(key_file, environ):
             try:
-                text = source.read().strip()
+                text = yield from _text(source, environ)
                 key = _key(source, text)
             except ConfigError as error:
                 unusable = _unusable(error, source.origin)
@@ -142,13 +118,6 @@ def find_key(key_file: Path | None, environ: Mapping[str, str]) -> FoundKey:
     except ConfigError as error:  # the environment names something that cannot be a path
         return _unusable(error, BY_ENVIRONMENT)
     return unusable or blank or FoundKey(None)
-
-
-def files_to_read(key_file: Path | None, environ: Mapping[str, str]) -> list[tuple[str, Path]]:
-    """The named files that `find_key` may read, each with its setting; none where LALALD_LICENSE_KEY decides. Raises ConfigError."""
-    by_variable = find_key(None, {BY_VARIABLE: environ.get(BY_VARIABLE, "")})
-    is_decided = by_variable.key is not None or by_variable.error is not None
-    return [] if is_decided else list(key_files(key_file, environ))
 
 
 def _unusable(error: ConfigError, origin: str) -> FoundKey:
@@ -202,19 +171,16 @@ def _why_no_key(text: str) -> str:
 
 def _sources(key_file: Path | None, environ: Mapping[str, str]) -> Iterator[_Source]:
     """The places of the key, in order; read only as far as needed."""
-    yield _Source(BY_VARIABLE, f"the variable {BY_VARIABLE}", lambda: environ.get(BY_VARIABLE, ""))
+    yield _Source(BY_VARIABLE, f"the variable {BY_VARIABLE}")
     for origin, path in key_files(key_file, environ):
-        yield _Source(origin, f"the file {path} ({origin})", partial(_content, path, origin))
+        yield _Source(origin, f"the file {path} ({origin})", path)
     directory = environ.get("CREDENTIALS_DIRECTORY")
     if directory and os.path.exists(handed_over := Path(directory, "license-key")):
-        yield _Source(CREDENTIAL, CREDENTIAL, partial(_content, handed_over, CREDENTIAL))
+        yield _Source(CREDENTIAL, CREDENTIAL, handed_over)
 
 
-def _content(path: Path, origin: str) -> str:
-    """Raises ConfigError. A missing file whose name looks like a key is not named: it may be the key, put in the wrong place."""
-    if _KEY_AS_A_NAME.fullmatch(path.name) and not os.path.lexists(path):
-        raise ConfigError(
-            f"{origin}: there is no such file, and the value may be the license key itself",
-            hint="Put the key into a file, and write the path of that file.",
-        )
-    return secret_text(path, origin, "license key")
+def _text(source: _Source, environ: Mapping[str, str]) -> Search[str]:
+    """What is there. Raises SettingError."""
+    if source.path is None:
+        return environ.get(BY_VARIABLE, "").strip()
+    return (yield from text_of(SecretFile(source.path, source.origin, "license key")))

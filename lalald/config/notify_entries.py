@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -105,20 +104,16 @@ def _of_way(section: file_schema.Notify, way: str, where: Where, reading: Readin
             _check_url(section.url or "", here, reading)
             yield "url", section.url
         case "url_file":
-            yield "url_file", _file(section.url_file, here, reading)
+            yield "url_file", reading.secret_file(here, section.url_file)
         case "webhook":
             _check_webhook(section.webhook or "", here, reading)
             yield "webhook", section.webhook
-            yield "secret_file", _file(section.secret_file, (*where, "secret_file"), reading)
+            yield "secret_file", reading.secret_file((*where, "secret_file"), section.secret_file)
         case "command":
             yield "command", _command(section.command or (), here, reading)
     yield "gather", GATHER_SECONDS if section.gather is None else section.gather
     yield "names", section.names is not False
     yield "timeout", TIMEOUT_SECONDS if section.timeout is None else section.timeout
-
-
-def _file(written: str | None, where: Where, reading: Reading) -> Path | None:
-    return reading.folder(where, written, reading.path.parent, "") if written is not None else None
 
 
 def _check_url(url: str, where: Where, reading: Reading) -> None:

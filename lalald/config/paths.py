@@ -14,11 +14,19 @@ _VARIABLE = re.compile(r"\$(?:\$|(\w+)|\{([^{}]*)\})", re.ASCII)
 SYSTEM_CONFIG = "/etc/lalald/config.yaml"
 
 
+class PathError(ValueError):
+    """A text cannot be a path. `unshown`: the message without anything of the text, which may be a secret by mistake."""
+
+    def __init__(self, message: str, unshown: str | None = None) -> None:
+        super().__init__(message)
+        self.unshown = unshown or message
+
+
 def expanded(text: str, environ: Mapping[str, str], base: Path | None) -> Path:
     """The absolute path of a text. A relative one starts at `base`, or at the working folder if that is None.
 
     Raises:
-        ValueError: see `filled`; or the working folder is needed and was deleted.
+        PathError: see `filled`; or the working folder is needed and was deleted.
     """
     return Path(os.path.normpath(_from(base, filled(text, environ))))
 
@@ -30,7 +38,8 @@ def _from(base: Path | None, path: str) -> Path:
     try:
         return Path.cwd() / path
     except OSError:
-        raise ValueError(f"{path} is a relative path, and the working folder was deleted; write it in full") from None
+        words = "is a relative path, and the working folder was deleted; write it in full"
+        raise PathError(f"{path} {words}", f"it {words}") from None
 
 
 def absolute(path: Path) -> Path:
@@ -45,12 +54,12 @@ def filled(text: str, environ: Mapping[str, str]) -> str:
     """A path as written, with `~`, `~user` and `$VAR` or `${VAR}` filled in; `$$` is a dollar sign.
 
     Raises:
-        ValueError: a variable that is not set, a home that does not exist, or a text that cannot be a path.
+        PathError: a variable that is not set, a home that does not exist, or a text that cannot be a path.
     """
     if not text.strip():
-        raise ValueError("expected a path, got nothing")
+        raise PathError("expected a path, got nothing")
     if "\0" in text:
-        raise ValueError("expected a path, got one with a NUL character in it")
+        raise PathError("expected a path, got one with a NUL character in it")
     path = _VARIABLE.sub(lambda found: _variable(found, environ), text)
     return _with_home(path, environ) if text.startswith("~") else path
 
@@ -61,7 +70,8 @@ def _variable(found: re.Match[str], environ: Mapping[str, str]) -> str:
     name = found[1] or found[2] or ""
     value = environ.get(name)
     if not value:
-        raise ValueError(f"the variable ${name} is not set in the environment of lalald")
+        words = "is not set in the environment of lalald"
+        raise PathError(f"the variable ${name} {words}", f"a variable in it {words}")
     return value
 
 
@@ -79,7 +89,8 @@ def _home(user: str, environ: Mapping[str, str]) -> str:
     try:
         return pwd.getpwnam(user).pw_dir if user else pwd.getpwuid(os.getuid()).pw_dir
     except (KeyError, ValueError):
-        raise ValueError(f"~{user} has no home folder here; write the path in full") from None
+        words = "has no home folder here; write the path in full"
+        raise PathError(f"~{user} {words}", f"the user that it begins with {words}") from None
 
 
 def find(explicit: str | None, environ: Mapping[str, str], answer_seconds: float = WAKING_SECONDS) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lalald.config.checks.real_paths import RealPaths
 from lalald.config.diagnostics import Diagnostics, Where
-from lalald.config.paths import expanded
+from lalald.config.paths import PathError, expanded
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,16 @@ class Reading:
             return None
         try:
             return expanded(text, self.environ, base)
-        except ValueError as error:
+        except PathError as error:
             self.diagnostics.add_error(where, str(error))
+            return None
+
+    def secret_file(self, where: Where, text: str | None) -> Path | None:
+        """The file of a secret. A relative path starts at the folder of the configuration; no error repeats the text."""
+        if not text:
+            return None
+        try:
+            return expanded(text, self.environ, self.path.parent)
+        except PathError as error:
+            self.diagnostics.add_error(where, error.unshown)
             return None

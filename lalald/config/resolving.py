@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +40,14 @@ class Resolved:
 
 def resolve(file: file_schema.File, reading: Reading) -> Resolved:
     """The configuration, unless it has errors; these and the warnings are in `reading.diagnostics`."""
-    diagnostics, base = reading.diagnostics, reading.path.parent
-    written = file.license_key_file
-    key_file = reading.folder(("license_key_file",), written, base, "") if written else None
+    diagnostics = reading.diagnostics
     facts: dict[str, Any] = {
-        "license_key_file": key_file,
+        "license_key_file": reading.secret_file(("license_key_file",), file.license_key_file),
         "api_url": consistency.origin(file.api_url, diagnostics),
         "log": model.Log(**dict(file.log)),
         "transfers": model.Transfers(**dict(file.transfers)),
         "minutes": model.Minutes(**dict(file.minutes)),
-        "web": web_section.web(file.web, diagnostics, partial(_named_file, reading)),
+        "web": web_section.web(file.web, diagnostics, reading.secret_file),
         **{name: getattr(file, name) for name in ("checks_per_minute", "on_lost_task", "history")},
     }
     consistency.check_pace(file.checks_per_minute, diagnostics)
@@ -62,11 +59,7 @@ def resolve(file: file_schema.File, reading: Reading) -> Resolved:
     if state_dir is not None and not diagnostics.errors:
         facts["notify"] = tuple(placed.entry for placed in notify)
         config = model.Config(path=reading.path, state_dir=state_dir, inboxes=tuple(filter(None, inboxes)), **facts)
-    return Resolved(config, folders, state_dir, key_file, notify, facts["web"])
-
-
-def _named_file(reading: Reading, where: Where, text: str | None) -> Path | None:
-    return None if text is None else reading.folder(where, text, reading.path.parent, "")
+    return Resolved(config, folders, state_dir, facts["license_key_file"], notify, facts["web"])
 
 
 def _state_dir(file: file_schema.File, reading: Reading) -> Path | None:

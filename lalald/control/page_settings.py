@@ -11,16 +11,14 @@ import pickle
 import socket
 import struct
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from lalald.config import Config
-from lalald.config.license_key import files_to_read, find_license_key
-from lalald.config.page.page_secrets import page_password, page_read_token, secret_files
+from lalald.config.license_key import find_key
+from lalald.config.secrets.page_secrets import page_password, page_read_token
+from lalald.config.secrets.secret_search import Search
 from lalald.control import page_keys
-from lalald.errors import ConfigError
 
 HEARTBEAT_SECONDS = 5.0
 _LENGTH = struct.Struct("!I")
@@ -40,35 +38,42 @@ class PageSettings:
     idle_seconds: float | None = 600.0  # without a request or a stream; None: no limit
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class PageSecrets:
+    """What the page needs of the secrets; the license key stays out of its process."""
+
+    password: str | None
+    read_token: str | None
+    license_key_is_set: bool
+
+
+def page_secrets(config: Config, environ: Mapping[str, str]) -> Search[PageSecrets]:
+    """Raises ConfigError where there is no password."""
+    password = yield from page_password(config.web, environ)
+    token = yield from page_read_token(config.web)
+    found = yield from find_key(config.license_key_file, environ)
+    return PageSecrets(password, token, found.key is not None)
+
+
 def settings_for(
     config: Config,
-    environ: Mapping[str, str],
+    given: PageSecrets,
     *,
     tries: Mapping[str, list[float]] | None = None,
     idle_seconds: float | None = None,
 ) -> PageSettings:
-    """Reads the page's secrets, and blocks on their files.
-
-    Raises ConfigError where there is no password, FileError where the state folder cannot hold the keys of sessions.
-    """
-    password, token = page_password(config.web, environ), page_read_token(config.web)
+    """Blocks on the state folder. Raises FileError where it cannot hold the keys of sessions."""
+    password, token = given.password, given.read_token
     salt = page_keys.load(config.state_dir).salt
     return PageSettings(
         config=replace(config, license_key_file=None, notify=(), warnings=(), lines={}),
         verifier=None if password is None else page_keys.verifier(password, salt),
         read_token=None if token is None else hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest(),
-        license_key_is_set=find_license_key(config, environ).key is not None,
+        license_key_is_set=given.license_key_is_set,
         notify_names=tuple(entry.name for entry in config.notify),
         tries=tries or {},
         idle_seconds=idle_seconds,
     )
-
-
-def settings_files(config: Config, environ: Mapping[str, str]) -> list[tuple[str, Path]]:
-    """The files that `settings_for` reads, each with the setting that names it."""
-    with suppress(ConfigError):  # the environment names something that cannot be a path: `settings_for` reports it
-        return [*secret_files(config.web, environ), *files_to_read(config.license_key_file, environ)]
-    return []
 
 
 def framed(settings: PageSettings) -> bytes:

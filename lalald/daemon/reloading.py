@@ -7,7 +7,8 @@ import asyncio
 from lalald.api import Client
 from lalald.config import Config
 from lalald.config.license_key import CREDENTIAL, FoundKey
-from lalald.config.page.page_secrets import check_secrets, secret_files
+from lalald.config.secrets.page_secrets import check_secrets
+from lalald.config.secrets.secret_search import found_on
 from lalald.config.subprocess_loader import load
 from lalald.daemon import notifications, sandbox_guard, startup
 from lalald.daemon.parts import Parts, result_folders
@@ -40,7 +41,7 @@ class Reloader:
         try:
             config = await self._context.disks.run(str(before.path.parent), load, before.path, self._parts.environ)
             sandbox_guard.refuse_other_kind(before.api_url, config.api_url)
-            await self._check_page_secrets(config)
+            await found_on(self._context.disks, check_secrets(config.web, self._parts.environ))
         except (ConfigError, FileError) as error:
             hint = "The previous configuration is in use. Correct the file and reload."
             self._context.log.error("config.rejected", reason=describe_error(error), hint=hint)
@@ -48,15 +49,6 @@ class Reloader:
         else:
             await self._use(config)
             self._note_rejected(None)
-
-    async def _check_page_secrets(self, config: Config) -> None:
-        """Raises ConfigError; FileError where a disk does not answer."""
-        environ = self._parts.environ
-        folders = tuple({str(path.parent) for _, path in secret_files(config.web, environ)})
-        if folders:
-            await self._context.disks.run(folders, check_secrets, config.web, environ)
-        else:
-            check_secrets(config.web, environ)
 
     async def _use(self, config: Config) -> None:
         """Jobs under way keep the rule that they were matched with; files that no rule matched are matched again."""

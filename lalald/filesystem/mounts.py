@@ -75,6 +75,11 @@ def mounts_above(path: str, mountinfo: Path = MOUNTINFO) -> list[bytes]:
     return [line for line in table.splitlines() if place.startswith(_row(line).point.rstrip(b"/") + b"/")]
 
 
+def mount_point_as_written(path: str, mountinfo: Path = MOUNTINFO) -> str:
+    """Where the mount is that holds `path` as it is written; '' if it is unknown. No file system is accessed."""
+    return os.fsdecode(max((_row(line).point for line in mounts_above(path, mountinfo)), key=len, default=b""))
+
+
 def is_automount(path: str, mountinfo: Path = MOUNTINFO) -> bool:
     """Whether the topmost mount that holds `path` as it is written is autofs: accessing the path would mount it."""
     rows = [_row(line) for line in mounts_above(path, mountinfo)]

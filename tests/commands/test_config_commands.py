@@ -186,7 +186,9 @@ def test_check_config_lists_errors_of_folders_and_of_the_key(home: Path) -> None
     assert (done.returncode, done.stdout) == (2, "")
     assert f"{home}/config.yaml: 2 errors" in done.stderr
     assert f"line 11  inboxes[0].path: there is no folder {home}/in" in done.stderr
-    assert f"line 1  license_key_file: there is no file {home}/license-key" in done.stderr
+    assert (
+        f"line 1  license_key_file: there is no such file in {home}. Put the license key into that file." in done.stderr
+    )
 
 
 def test_check_config_without_a_configuration_says_where_it_looked(tmp_path: Path) -> None:

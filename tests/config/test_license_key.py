@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import pickle
 import re
 import subprocess
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lalald.commands.check_config import check_surroundings
 from lalald.config import Config
-from lalald.config.key_files import readable_by_others
-from lalald.config.license_key import LicenseKey, find_license_key, license_key, license_key_with_origin
+from lalald.config.key_files import BY_ENVIRONMENT, readable_by_others
+from lalald.config.license_key import FoundKey, LicenseKey, find_key
+from lalald.config.loading import examine
 from lalald.config.model import Web
-from lalald.config.page.page_secrets import page_password, page_read_token
+from lalald.config.secrets.page_secrets import page_password, page_read_token
+from lalald.config.secrets.secret_search import Search, found_by
 from lalald.errors import ConfigError
+from lalald.filesystem.bounded_calls import BoundedCalls
 
 README = Path(__file__).parents[2] / "README.md"
 SECRET = "SECRET-0123456789abcdef"
@@ -26,6 +33,18 @@ SECRET = "SECRET-0123456789abcdef"
 
 def config(key_file: Path | None = None) -> Config:
     return Config(path=Path("/c.yaml"), state_dir=Path("/state"), inboxes=(), license_key_file=key_file)
+
+
+def found_key(configured: Config, environ: Mapping[str, str]) -> FoundKey:
+    return found_by(find_key(configured.license_key_file, environ), BoundedCalls())
+
+
+def license_key(configured: Config, environ: Mapping[str, str]) -> LicenseKey | None:
+    """Raises the error of a source that cannot be used."""
+    found = found_key(configured, environ)
+    if found.error is not None:
+        raise found.error
+    return found.key
 
 
 def revealed(found: LicenseKey | None) -> str | None:
@@ -60,19 +79,19 @@ def test_the_sources_of_the_key_are_read_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["none", ""])
 def test_a_key_that_systemd_hands_over_makes_up_for_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
     written(tmp_path, "license-key", SECRET)
-    key, origin = license_key_with_origin(config(tmp_path / name), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
-    assert (revealed(key), origin) == (SECRET, "the credential license-key")
+    found = found_key(config(tmp_path / name), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert (revealed(found.key), found.origin) == (SECRET, "the credential license-key")
 
 
 def test_a_placeholder_that_systemd_hands_over_does_not_hide_that_the_file_cannot_be_read(tmp_path: Path) -> None:
     written(tmp_path, "license-key", "no-key")
-    with pytest.raises(ConfigError, match="license_key_file: there is no file"):
+    with pytest.raises(ConfigError, match="license_key_file: there is no such file in"):
         license_key(config(tmp_path / "none"), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
 
 
 def test_the_origin_is_reported(tmp_path: Path) -> None:
-    key, origin = license_key_with_origin(config(written(tmp_path, "key", SECRET)), {})
-    assert (revealed(key), origin) == (SECRET, "license_key_file")
+    found = found_key(config(written(tmp_path, "key", SECRET)), {})
+    assert (revealed(found.key), found.origin) == (SECRET, "license_key_file")
 
 
 @pytest.mark.parametrize("text", [f"{SECRET}\n", f"{SECRET}\r\n", f"  {SECRET}  \n\n", f"\ufeff{SECRET}"])
@@ -105,7 +124,7 @@ def test_the_password_that_the_documentation_shows_is_not_one() -> None:
     assert shown
     for text in shown:
         with pytest.raises(ConfigError, match=r"^LALALD_WEB_PASSWORD: what is there is a placeholder"):
-            page_password(Web(), {"LALALD_WEB_PASSWORD": text})
+            found_by(page_password(Web(), {"LALALD_WEB_PASSWORD": text}), BoundedCalls())
 
 
 def test_after_a_placeholder_the_next_source_is_read(tmp_path: Path) -> None:
@@ -122,15 +141,15 @@ def test_a_credentials_folder_without_our_credential_is_passed_over(tmp_path: Pa
 
 
 def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=rf"license_key_file: there is no file {tmp_path}/none") as refused:
+    with pytest.raises(ConfigError, match=rf"license_key_file: there is no such file in {tmp_path}$") as refused:
         license_key(config(tmp_path / "none"), {})
     assert refused.value.hint
 
 
 def test_a_missing_file_of_the_environment_is_an_error_that_names_the_variable(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="LALALD_LICENSE_KEY_FILE: there is no file"):
+    with pytest.raises(ConfigError, match="LALALD_LICENSE_KEY_FILE: there is no such file in"):
         license_key(config(), {"LALALD_LICENSE_KEY_FILE": str(tmp_path / "none")})
-    with pytest.raises(ConfigError, match=r"LALALD_LICENSE_KEY_FILE: the variable \$NOWHERE is not set"):
+    with pytest.raises(ConfigError, match="LALALD_LICENSE_KEY_FILE: a variable in it is not set"):
         license_key(config(), {"LALALD_LICENSE_KEY_FILE": "$NOWHERE/key"})
 
 
@@ -152,10 +171,10 @@ def secret_of(origin: str, path: Path) -> str | None:
         case "LALALD_LICENSE_KEY_FILE":
             return revealed(license_key(config(), {origin: str(path)}))
         case "LALALD_WEB_PASSWORD_FILE":
-            return page_password(Web(), {origin: str(path)})
+            return found_by(page_password(Web(), {origin: str(path)}), BoundedCalls())
         case "web.password_file":
-            return page_password(Web(password_file=path), {})
-    return page_read_token(Web(read_token_file=path))
+            return found_by(page_password(Web(password_file=path), {}), BoundedCalls())
+    return found_by(page_read_token(Web(read_token_file=path)), BoundedCalls())
 
 
 @pytest.mark.parametrize("origin", ["license_key_file", "LALALD_LICENSE_KEY_FILE", *PASSWORD_FILES])
@@ -164,6 +183,7 @@ def test_every_file_of_a_secret_is_refused_with_the_same_words(tmp_path: Path, o
     os.mkfifo(tmp_path / "pipe")
     _, terminal = os.openpty()
     (tmp_path / "terminal").symlink_to(os.ttyname(terminal))
+    (tmp_path / "dangling").symlink_to("missing")
     written(tmp_path, "large", "x" * 5000)
     written(tmp_path, "utf-16", SECRET.encode("utf-16"))
     written(tmp_path, "latin-1", "schl\u00fcssel-wort".encode("latin-1"))
@@ -174,7 +194,11 @@ def test_every_file_of_a_secret_is_refused_with_the_same_words(tmp_path: Path, o
         ("utf-16", "is saved as UTF-16"),
         ("latin-1", "is not UTF-8 text"),
         (".", "is a folder, not a file"),
-        ("missing", "there is no file"),
+        ("missing", "there is no such file in"),
+        ("missing/too", "there is no such file in"),
+        ("large/too", "there is no such file in"),
+        ("x" * 300, "there is no such file in"),
+        ("dangling", "is a link to a file that does not exist"),
     ):
         with pytest.raises(ConfigError, match=f"^{origin}: .*{words}") as refused:
             secret_of(origin, tmp_path / name)
@@ -213,26 +237,73 @@ def test_what_cannot_stand_in_a_header_is_refused_and_not_shown(tmp_path: Path, 
 )
 def test_what_is_wrong_with_a_key_is_reported_without_showing_it(tmp_path: Path, text: str, words: str) -> None:
     for environ, key_file in (({"LALALD_LICENSE_KEY": text}, None), ({}, written(tmp_path, "key", text))):
-        found = find_license_key(config(key_file), environ)
+        found = found_key(config(key_file), environ)
         assert (found.key, words in found.problem) == (None, True), found
         assert SECRET not in found.problem + found.hint
 
 
 def test_a_path_in_the_variable_of_the_key_names_the_other_variable() -> None:
-    found = find_license_key(config(), {"LALALD_LICENSE_KEY": "/run/secrets/lalal"})
+    found = found_key(config(), {"LALALD_LICENSE_KEY": "/run/secrets/lalal"})
     assert found.hint == "LALALD_LICENSE_KEY_FILE takes the path of a file with the key."
 
 
-@pytest.mark.parametrize("key", ["0123456789abcdef0123", "7c0e5a52-6f1f-4d8e-9c65-1d2b3a4f5e60"])
-def test_a_key_in_the_place_of_its_file_is_not_shown(tmp_path: Path, key: str) -> None:
-    """Seen: `there is no file /etc/lalald/KEY`, in the log and in `status`."""
-    for found in (
-        find_license_key(config(tmp_path / key), {}),
-        find_license_key(config(), {"LALALD_LICENSE_KEY_FILE": str(tmp_path / key)}),
-    ):
-        assert "may be the license key itself" in found.problem
-        assert key not in found.problem + found.hint
-    assert "there is no file" in find_license_key(config(tmp_path / "license-key-2024-11-03"), {}).problem
+PASTED = [
+    "hunter2hunter2", "license-key-9f8e7d", "correct horse battery staple", "pa$$word/with$DOLLARS", "~hunter2/x", "$HUNTER2",
+    "9f8e/Abc+dEf012/xyz==", "/9f8e/4AAQSkZJRg==", "/9f8e4AAQSkZJRg==", "ntfy://tk_9f8e@ntfy.example.org/songs", "../9f8e", "./9f8e/",
+    "whsec_9f8e7d6c5b4a" * 20, "line-9f8e\nline-2", "${9f8e}", "pässwörd-9f8e", "{9f8e}", "9f8e%s",
+]  # fmt: skip
+_PARTS = re.compile(r"hunter2|HUNTER2|9f8e|horse|DOLLARS|pa\$", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("origin", [BY_ENVIRONMENT, "LALALD_WEB_PASSWORD_FILE"])
+def test_a_secret_in_the_variable_of_its_file_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: str
+) -> None:
+    """Seen: `there is no file /etc/lalald/SECRET`, in the log and in `status`."""
+    monkeypatch.chdir(tmp_path)
+    for text in PASTED:
+        search: Search[Any] = (
+            find_key(None, {origin: text}) if origin == BY_ENVIRONMENT else page_password(Web(), {origin: text})
+        )
+        try:
+            found = found_by(search, BoundedCalls())
+        except ConfigError as error:
+            found = FoundKey(None, problem=str(error), hint=error.hint)
+        assert found.problem.startswith(f"{origin}: ")
+        assert not _PARTS.search(found.problem + found.hint), found
+
+
+@pytest.mark.parametrize(
+    "text", ["*9f8e", "!9f8e x", "!!9f8e", "&9f8e", "@9f8e", "9f8e: x", "'9f8e", '"9f8e\\q"', "[9f8e", "? 9f8e"]
+)
+def test_a_secret_that_is_not_valid_yaml_is_not_shown(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"web:\n  password_file: {text}\n")
+    examined = examine(path, {})
+    assert not _PARTS.search(repr(examined.diagnostics.facts(examined.diagnostics.errors)))
+
+
+@pytest.mark.parametrize("way", ["plain", "list", "mapping"])
+def test_a_secret_in_the_key_of_its_file_is_not_shown(tmp_path: Path, way: str) -> None:
+    """By `check-config`, as text and as JSON, of which the errors are the lines."""
+    for text in PASTED:
+        value: Any = {"plain": text, "list": [text], "mapping": {"key": text}}[way]
+        settings = {
+            "license_key_file": value,
+            "web": {"listen": "127.0.0.1:8910", "password_file": value, "read_token_file": value},
+            "notify": [
+                {"name": "a", "url_file": value},
+                {"name": "b", "webhook": "https://example.org/", "secret_file": value},
+            ],
+        }
+        path = tmp_path / "config.yaml"
+        path.write_text(json.dumps(settings))
+        examined = examine(path, {})
+        check_surroundings(examined, {}, BoundedCalls())
+        errors = examined.diagnostics.facts(examined.diagnostics.errors)
+        keys = {error["key"] for error in errors}
+        assert {"license_key_file", "web.password_file", "notify[0].url_file", "notify[1].secret_file"} <= keys
+        assert not _PARTS.search(repr(errors)), errors
 
 
 def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:
@@ -286,7 +357,7 @@ def test_quotes_around_a_key_are_no_part_of_it(tmp_path: Path, text: str) -> Non
 )
 def test_what_is_wrong_with_the_key_file_is_reported(tmp_path: Path, content: str | bytes, words: str) -> None:
     path = written(tmp_path, "key", content)
-    found = find_license_key(config(path), {"LALALD_LICENSE_KEY": ""})
+    found = found_key(config(path), {"LALALD_LICENSE_KEY": ""})
     assert found.key is None
     assert words.format(path=path) in found.problem
     assert found.hint
@@ -294,13 +365,13 @@ def test_what_is_wrong_with_the_key_file_is_reported(tmp_path: Path, content: st
 
 
 def test_a_placeholder_in_the_variable_is_not_a_matter_of_lines() -> None:
-    found = find_license_key(config(), {"LALALD_LICENSE_KEY": "your-license-key"})
+    found = found_key(config(), {"LALALD_LICENSE_KEY": "your-license-key"})
     assert (found.key, "LALALD_LICENSE_KEY holds a placeholder" in found.problem) == (None, True)
     assert found.hint == "Set it to your key, and start lalald again."
 
 
 def test_without_any_source_it_is_reported_where_a_key_may_be_put() -> None:
-    found = find_license_key(config(), {})
+    found = found_key(config(), {})
     assert (found.key, found.problem) == (None, "there is no license key")
     assert "license_key_file" in found.hint
 
@@ -311,10 +382,10 @@ def test_a_key_file_that_lalald_may_not_read_is_named_with_its_owner_and_mode(op
     path.chmod(0o600)
     script = (
         "import os, sys, pathlib;"
-        "from lalald.config.license_key import find_license_key; from lalald.config import Config;"
+        "from lalald.config.license_key import find_key; from lalald.config.secrets.secret_search import Search, found_by;"
+        "from lalald.filesystem.bounded_calls import BoundedCalls;"
         "os.setgid(12345); os.setuid(12345);"
-        "found = find_license_key(Config(path=pathlib.Path('/c'), state_dir=pathlib.Path('/s'), inboxes=(),"
-        " license_key_file=pathlib.Path(sys.argv[1])), {}); print(found.problem, found.hint)"
+        "found = found_by(find_key(pathlib.Path(sys.argv[1]), {}), BoundedCalls()); print(found.problem, found.hint)"
     )
     done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False)
     assert "cannot be read by user 12345, group 12345" in done.stdout, done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -84,7 +83,7 @@ ERRORS = {
     "wrong number": Wrong("minutes: {reserve: 0}", "minutes: {reserve: -1}", "minutes.reserve", "0 or more"),
     "key twice": Wrong("history: 90d", "api_url: http://localhost", "api_url", "appears twice"),
     "list twice": Wrong("    done_dir: done", "    ignore: [x]", "inboxes[0].ignore", "appears twice"),
-    "unknown tag": Wrong("history: 90d", "history: !days 90", "history", 'the YAML tag "!days"'),
+    "unknown tag": Wrong("history: 90d", "history: !days 90", "history", 'a value that begins with ! needs quotes'),
     "address": Wrong("api_url: https://www.lalal.ai", "api_url: http://lalal.ai", "api_url", "http is for this machine"),
     "variable": Wrong("  - path: ROOT/in", "  - path: $NOWHERE/in", "inboxes[0].path", "$NOWHERE is not set"),
     "no folder": Wrong("  - path: ROOT/in", "  - path: ROOT/none", "inboxes[0].path", "there is no folder"),
@@ -95,7 +94,7 @@ ERRORS = {
     "done elsewhere": Wrong("    done_dir: done", "    done_dir: ../x", "inboxes[0].done_dir", "write the path in full"),
     "state is a file": Wrong("state_dir: ROOT/state", "state_dir: ROOT/license-key", "state_dir", "is a file"),
     "state in an inbox": Wrong("state_dir: ROOT/state", "state_dir: ROOT/in2/s", "state_dir", "is within the inbox"),
-    "no key file": Wrong("ROOT/license-key", "ROOT/no-key", "license_key_file", "there is no file"),
+    "no key file": Wrong("ROOT/license-key", "ROOT/no-key", "license_key_file", "there is no such file in"),
     "entry of a list": Wrong('      - "*.txt"', "      - [a]", "inboxes[0].ignore[0]", "expected a text, got a list"),
     "empty entry": Wrong("      - drafts/", "      - #drafts/", "inboxes[0].ignore[1]", "this entry is empty"),
     "no pattern": Wrong('          - "*.mp3"', '          - "["', "inboxes[0].rules[0].match[0]", "not a gitignore pattern"),
@@ -198,16 +197,13 @@ def pairs() -> Iterator[tuple[str, str]]:
             yield first, second
 
 
-def test_nearly_every_pair_is_tried() -> None:
-    partners = Counter(name for pair in pairs() for name in pair)
-    assert min(partners[name] for name in ERRORS) > 30
-
-
 @pytest.mark.parametrize("name", ERRORS)
 def test_an_error_does_not_hide_another(name: str, root: Path) -> None:
     """Seen: a wrong path, a wrong mode and a wrong stem gave one error; a wrong placeholder hid wrong tracks and labels."""
+    others = [second if first == name else first for first, second in pairs() if name in (first, second)]
+    assert len(others) > 30
     wrong = []
-    for other in (second for first, second in pairs() if first == name):
+    for other in others:
         both = (ERRORS[name], ERRORS[other])
         message = reported(root, wrong_text(*both))
         if len(message) != 2 or any(sum(is_reported(line, one) for line in message) != 1 for one in both):

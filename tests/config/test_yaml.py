@@ -86,7 +86,7 @@ inboxes:
         ("? [a]\n: b\n", "a key is one word, not a list or mapping"),
         (
             "state_dir: !!python/object:os.system x\n",
-            'state_dir: the YAML tag "python/object:os.system" is not known here',
+            "state_dir: a value that begins with ! needs quotes",
         ),
         ("inboxes: !set {a}\n", "is not known here"),
         ("<<: 5\n", "expected a mapping after <<"),

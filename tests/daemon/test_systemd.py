@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lalald.config import Config
-from lalald.config.license_key import license_key
+from lalald.config.license_key import find_key
+from lalald.config.secrets.secret_search import found_by
+from lalald.filesystem.bounded_calls import BoundedCalls
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from tests.conftest import MakeHome
@@ -84,8 +85,9 @@ def test_the_placeholders_of_unit_and_tmpfiles_are_not_accepted_as_keys(tmp_path
     assert settings(SYSTEM)["LoadCredential"] == [f"license-key:{row[1]}"]
     for placeholder in (text, row[-1]):
         (tmp_path / "license-key").write_text(placeholder)
-        config = Config(path=tmp_path, state_dir=tmp_path, inboxes=(), license_key_file=tmp_path / "license-key")
-        assert license_key(config, {"CREDENTIALS_DIRECTORY": str(tmp_path)}) is None
+        search = find_key(tmp_path / "license-key", {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+        found = found_by(search, BoundedCalls())
+        assert (found.key, found.error) == (None, None)
 
 
 def test_user_folders_and_example_agree() -> None:

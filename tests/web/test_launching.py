@@ -203,7 +203,9 @@ def test_a_page_that_cannot_run_is_reported_and_tried_again(make_home: MakeHome,
     home.write_config()
     checked = home.command("check-config")
     assert checked.returncode == 2
-    assert f"  web.password_file: there is no file {password}. Put the password into it" in checked.stderr
+    assert (
+        f"  web.password_file: there is no such file in {home.root}. Put the password into that file." in checked.stderr
+    )
     checked = home.command("check-config", environ={"LALALD_WEB_PASSWORD": "short"})
     assert "  LALALD_WEB_PASSWORD: it has fewer than 10 characters" in checked.stderr
     assert "web.listen" not in checked.stderr

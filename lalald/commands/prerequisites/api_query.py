@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from lalald.api import Client
-from lalald.commands.prerequisites.bounded_reading import find_key_in_time
 from lalald.config import Config
+from lalald.config.license_key import find_key
+from lalald.config.secrets.secret_search import found_by
 from lalald.errors import TransientError
 from lalald.filesystem.bounded_calls import BoundedCalls
 
@@ -25,7 +26,7 @@ def ask(config: Config, request: Callable[[Client], Awaitable[Answer]]) -> Answe
 
 
 async def _query(config: Config, request: Callable[[Client], Awaitable[Answer]]) -> Answer:
-    found = find_key_in_time(config.license_key_file, os.environ, BoundedCalls())
+    found = found_by(find_key(config.license_key_file, os.environ), BoundedCalls())
     if found.error is not None:
         raise found.error
     client = Client(config.api_url, found.key, upload_rate=None, download_rate=None)

@@ -83,11 +83,11 @@ class Web(Section):
     auth: Annotated[model.WebAuth, *value_types.one_of(model.WebAuth, "auth")] = Field(
         default="password", description="password; none: for a proxy that asks for one, on a separate network."
     )
-    password_file: Text | None = Field(
+    password_file: Unshown | None = Field(
         default=None,
         description="File with the page's password, 10 characters or more. Also: LALALD_WEB_PASSWORD, LALALD_WEB_PASSWORD_FILE.",
     )
-    read_token_file: Text | None = Field(
+    read_token_file: Unshown | None = Field(
         default=None,
         description="File with a second secret that can only read: metrics and api/status, for dashboards.",
     )
@@ -220,7 +220,7 @@ class Notify(Section):
 
 
 class File(Section):
-    license_key_file: Text | None = Field(
+    license_key_file: Unshown | None = Field(
         default=None,
         description="File with the license key. Also: LALALD_LICENSE_KEY, LALALD_LICENSE_KEY_FILE, systemd's license-key.",
     )

@@ -14,7 +14,9 @@ from lalald.config.schema.value_types import EntriesError
 from lalald.config.yaml.reader import UNREAD
 from lalald.suggestions import did_you_mean, meant, quoted
 
-_NEVER_SHOWN = frozenset({"license_key_file", "url", "url_file", "webhook", "secret_file"})  # the value may be a secret
+_NEVER_SHOWN = frozenset(  # the value may be a secret
+    {"license_key_file", "password_file", "read_token_file", "url", "url_file", "webhook", "secret_file"}
+)
 
 
 def validate(data: Mapping[str, Any], diagnostics: Diagnostics) -> File:

@@ -17,7 +17,6 @@ import yaml
 from lalald.config.diagnostics import Diagnostic, Where
 from lalald.config.yaml.syntax_errors import OWN, explained
 from lalald.config.yaml.typography import oddity
-from lalald.suggestions import quoted
 
 MOST_VALUES = 100_000
 DEEPEST = 50
@@ -185,11 +184,8 @@ class _Reader:
         return None
 
     def _refuse(self, node: yaml.Node, where: Where) -> None:
-        self._add_error(
-            node,
-            where,
-            f"the YAML tag {quoted(node.tag.removeprefix(_PREFIX))} is not known here; write the plain value",
-        )
+        """The tag is not shown: it may be the beginning of a password."""
+        self._add_error(node, where, "a value that begins with ! needs quotes; as a YAML tag it is not known here")
 
     def _twice(self, key: yaml.Node, where: Where) -> None:
         """The first one is used, and its errors are reported too."""

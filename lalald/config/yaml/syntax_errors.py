@@ -41,6 +41,8 @@ def explained(error: yaml.YAMLError, text: str) -> tuple[int, str]:
 
 
 def _plainly(problem: str) -> str:
+    if "undefined alias" in problem:
+        return "an alias (*…) that is not defined"  # its name may be a password
     for jargon, plain in _PLAINER.items():
         problem = problem.replace(jargon, plain)
     return problem

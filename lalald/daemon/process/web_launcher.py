@@ -17,8 +17,9 @@ from typing import Any
 
 from lalald.config import Config
 from lalald.config.page.listen_address import ListenAddress, parse_listen
+from lalald.config.secrets.secret_search import found_on
 from lalald.control.page_listener import forget, listen
-from lalald.control.page_settings import PageSettings, settings_files, settings_for
+from lalald.control.page_settings import PageSecrets, PageSettings, page_secrets, settings_for
 from lalald.daemon.process.page_child import PageChild
 from lalald.errors import DaemonError, LalaldError
 from lalald.filesystem.mount_pools import MountPools
@@ -134,12 +135,11 @@ class WebLauncher:
 
     async def _settings(self, config: Config) -> PageSettings:
         """Reads the page's secrets. Raises ConfigError, FileError."""
-        folders = [str(path.parent) for _, path in settings_files(config, self._environ)]
-        places = tuple(dict.fromkeys([str(config.state_dir), *folders]))
-        return await self._disks.run(places, self._read_settings, config)
+        given = await found_on(self._disks, page_secrets(config, self._environ))
+        return await self._disks.run(str(config.state_dir), self._with_secrets, config, given)
 
-    def _read_settings(self, config: Config) -> PageSettings:
-        return settings_for(config, self._environ, tries=self._tries, idle_seconds=self._idle_seconds)
+    def _with_secrets(self, config: Config, given: PageSecrets) -> PageSettings:
+        return settings_for(config, given, tries=self._tries, idle_seconds=self._idle_seconds)
 
     def _take_line(self, facts: Mapping[str, Any]) -> None:
         """What the process says: nothing but that it lives, counts of wrong passwords, or what went wrong in it."""

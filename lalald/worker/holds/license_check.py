@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from lalald.config import Config
-from lalald.config.key_files import key_files
-from lalald.config.license_key import FoundKey, LicenseKey, find_license_key
-from lalald.errors import ConfigError, FolderUnavailableError, LicenseMissingError, LicenseRefusedError, ServiceError
+from lalald.config.license_key import FoundKey, LicenseKey, find_key
+from lalald.config.secrets.secret_search import SecretFile, found_on, unanswered
+from lalald.errors import LicenseMissingError, LicenseRefusedError, ServiceError
 from lalald.filesystem.mount_pools import MountPools
 from lalald.jobs.event_kinds import EventKind
 from lalald.jobs.states import Hold
@@ -34,46 +34,32 @@ class LicenseProblem:
 
 
 class KeyReader:
-    """Reads the key on a thread of the key file's folder. A share that never answers delays nothing for longer than 2 s."""
+    """Reads the key on threads of its files' folders. A share that never answers delays nothing for longer than 2 s."""
 
     def __init__(self, disks: MountPools, environ: Mapping[str, str]) -> None:
         self._disks = disks
         self._environ = environ
         self._reading: asyncio.Task[FoundKey] | None = None
+        self._file: SecretFile | None = None  # that is being read
 
     async def read(self, config: Config) -> FoundKey:
         """The key, or why there is none. A read that takes longer continues, and the next call returns its result."""
         if self._reading is None:
-            self._reading = asyncio.ensure_future(self._read(config))
+            search = find_key(config.license_key_file, self._environ)
+            self._reading = asyncio.ensure_future(found_on(self._disks, search, self._note_file))
         done, _ = await asyncio.wait([self._reading], timeout=_READ_SECONDS)
-        if not done:
-            folders = ", ".join(self._folders(config))
-            return FoundKey(
-                None,
-                problem=f"the license key file in {folders} has not been read yet: its disk or server does not answer",
-            )
+        if not done and self._file is not None:
+            error = unanswered(self._file, "")
+            return FoundKey(None, problem=str(error), hint=error.hint)
         reading, self._reading = self._reading, None
-        return reading.result()
+        return await reading
 
     def forget(self) -> None:
         """The configuration changed: what is still being read may be another file."""
         self._reading = None
 
-    async def _read(self, config: Config) -> FoundKey:
-        folders = self._folders(config)
-        if not folders:
-            return find_license_key(config, self._environ)
-        try:
-            return await self._disks.run(folders, find_license_key, config, self._environ)
-        except FolderUnavailableError as error:
-            return FoundKey(None, problem=f"the license key cannot be read: {error}", hint=error.hint)
-
-    def _folders(self, config: Config) -> tuple[str, ...]:
-        try:
-            files = list(key_files(config.license_key_file, self._environ))
-        except ConfigError:
-            return ()
-        return tuple(dict.fromkeys(str(path.parent) for _, path in files))
+    def _note_file(self, file: SecretFile) -> None:
+        self._file = file
 
 
 class LicenseCheck:

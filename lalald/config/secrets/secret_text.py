@@ -1,7 +1,11 @@
-"""Read the file of a secret: the license key, the page's password or token. No message shows its content."""
+"""Read the file of a secret: the license key, the page's password or token.
+
+No message shows its content. A path is shown as far as it exists: the rest may be the secret, written in the place of its file.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -9,6 +13,7 @@ from pathlib import Path
 from lalald.errors import SettingError
 
 LARGEST_FILE_BYTES = 4096
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 
 def secret_text(path: Path, origin: str, what: str) -> str:
@@ -18,21 +23,21 @@ def secret_text(path: Path, origin: str, what: str) -> str:
     """
     try:
         content = _content(path, origin, what)
-    except FileNotFoundError:
-        hint = f"Put the {what} into it, or name another file."
-        raise SettingError(origin, f"there is no file {path}", hint=hint) from None
     except IsADirectoryError:
         hint = "Where it is a container's mount, the file was missing on the host."
         raise SettingError(origin, f"{path} is a folder, not a file", hint=hint) from None
     except PermissionError:
         raise SettingError(
             origin,
-            f"{path} cannot be read by user {os.geteuid()}, group {os.getegid()}: {_mode(path)}",
+            f"{_place(path)} cannot be read by user {os.geteuid()}, group {os.getegid()}: {_mode(path)}",
             hint="Let that user read it: `chown` or `chgrp` the file, `chmod 640` it.",
         ) from None
     except OSError as error:
+        if error.errno in _ABSENT:
+            hint = f"Put the {what} into that file. The setting takes its path, never the {what} itself."
+            raise SettingError(origin, _absence(path), hint=hint) from None
         hint = "Check the path, and its disk."
-        raise SettingError(origin, f"{path} cannot be read: {error.strerror}", hint=hint) from None
+        raise SettingError(origin, f"{_place(path)} cannot be read: {error.strerror}", hint=hint) from None
     if len(content) > LARGEST_FILE_BYTES:
         raise SettingError(origin, f"{path} is too large to be a {what}", hint=f"Put the {what} alone on one line.")
     return _decoded(content, path, origin)
@@ -58,6 +63,21 @@ def _decoded(content: bytes, path: Path, origin: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise SettingError(origin, f"{path} is not UTF-8 text", hint="Save it as UTF-8.") from None
+
+
+def _absence(path: Path) -> str:
+    if os.path.lexists(path):
+        return f"{path} is a link to a file that does not exist"
+    return f"there is no such file in {_existing(path)}"
+
+
+def _place(path: Path) -> str:
+    return str(path) if os.path.lexists(path) else f"a file in {_existing(path)}"
+
+
+def _existing(path: Path) -> Path:
+    """The nearest folder above that exists."""
+    return next((folder for folder in path.parents if os.path.lexists(folder)), Path("/"))
 
 
 def _mode(path: Path) -> str:

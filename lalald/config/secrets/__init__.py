@@ -1,0 +1,1 @@
+"""Secrets in files: where they are looked for, and how such a file is read."""
