@@ -13,6 +13,7 @@ from pathlib import Path
 from lalald.errors import FileError, NameTakenError, StoreError
 from lalald.filesystem.files import sync_file, sync_folder, translate_errors
 from lalald.filesystem.names import printable
+from lalald.filesystem.placeholders import clear_reservation
 from lalald.filesystem.renaming import rename_without_replacing
 
 COPIED = "copied_at"  # in the saved state of a copy: when it was made
@@ -36,16 +37,11 @@ def back_up(source: sqlite3.Connection, target: Path, now: float) -> Backup:
 
     Raises NameTakenError, FileError, DiskFullError, StoreError for a damaged database, and sqlite3.Error of the source.
     """
-    if os.path.lexists(target):
-        raise NameTakenError(
-            f"{printable(str(target))} exists already; it was left as it is.", hint="Choose another name."
-        )
     unfinished = target.with_name(f".{target.name}.part")
-    journal = Path(f"{unfinished}-journal")
     with translate_errors(str(target)):
-        # A killed copy leaves both. The journal goes first: SQLite would apply it to the new copy.
-        for leftover in (journal, unfinished):
-            leftover.unlink(missing_ok=True)
+        clear_reservation(str(target))  # by a copy that was killed
+        _refuse_taken(target, unfinished)
+        _remove(unfinished)
         descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         version, jobs = _copy(source, unfinished, now)
@@ -53,11 +49,26 @@ def back_up(source: sqlite3.Connection, target: Path, now: float) -> Backup:
             size_bytes = _publish(descriptor, unfinished, target)
     finally:
         if _is_at(unfinished, descriptor):
-            for leftover in (unfinished, journal):
-                with suppress(OSError):
-                    leftover.unlink(missing_ok=True)
+            with suppress(OSError):
+                _remove(unfinished)
         os.close(descriptor)
     return Backup(target, version, size_bytes, jobs)
+
+
+def _refuse_taken(target: Path, unfinished: Path) -> None:
+    """A copy that was killed between its two names has both: the second is removed. Raises NameTakenError."""
+    if not os.path.lexists(target):
+        return
+    with suppress(FileNotFoundError):
+        if os.path.samestat(target.lstat(), unfinished.lstat()):
+            unfinished.unlink()
+    raise NameTakenError(f"{printable(str(target))} exists already; it was left as it is.", hint="Choose another name.")
+
+
+def _remove(unfinished: Path) -> None:
+    """Remove a copy with its log and journal, and those first: SQLite would apply them to the next copy."""
+    for ending in ("-journal", "-wal", "-shm", ""):
+        Path(f"{unfinished}{ending}").unlink(missing_ok=True)
 
 
 def _copy(source: sqlite3.Connection, target: Path, now: float) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import shutil
@@ -14,10 +15,13 @@ from typing import Any
 import pytest
 
 from lalald.errors import FileError, NameTakenError, StoreBusyError, StoreRefusedError
+from lalald.filesystem.placeholders import note_path
+from lalald.filesystem.renaming import METHODS, RenameMethod
 from lalald.store import Store
 from lalald.store.backup import back_up
 from lalald.store.database import FILE_NAME, connect, connect_any_version
 from lalald.store.schema.migrations import VERSION, bring_to
+from tests.support.crash_points import countdown, watch_files
 from tests.support.filled_store import FilledStore
 
 
@@ -40,17 +44,75 @@ def test_a_copy_has_every_row_and_stands_alone(tmp_path: Path) -> None:
     assert [name for name in os.listdir(tmp_path) if "copy" in name] == ["copy.sqlite3"]
 
 
+def copies(folder: Path) -> list[str]:
+    """The files of a copy in a folder, hidden ones too."""
+    return [name for name in os.listdir(folder) if "copy" in name]
+
+
 def test_what_a_killed_copy_left_is_no_part_of_the_next(tmp_path: Path) -> None:
-    """Half a copy, and the journal of its transaction, which SQLite would roll back into a copy beside it."""
+    """Half a copy, and the journal of its transaction or its log, which SQLite would apply to a copy beside it."""
     filled_store = FilledStore(tmp_path)
     filled_store.fill()
     part = tmp_path / ".copy.sqlite3.part"
     part.write_bytes((filled_store.state / FILE_NAME).read_bytes()[:20480])
-    Path(f"{part}-journal").write_bytes(b"half a journal")
+    for ending in ("journal", "wal", "shm"):
+        Path(f"{part}-{ending}").write_bytes(b"half a journal")
     with closing(connect_any_version(filled_store.state)) as source:
         made = back_up(source, tmp_path / "copy.sqlite3", 1000.0)
     assert rows(made.path) == rows(filled_store.state / FILE_NAME)
-    assert [name for name in os.listdir(tmp_path) if "copy" in name] == ["copy.sqlite3"]
+    assert copies(tmp_path) == ["copy.sqlite3"]
+
+
+def die_in_backup(state: Path, target: Path, last: int, refused: set[RenameMethod]) -> bool:
+    """A backup in a process of its own that is killed at the N-th change in the target's folder. Whether there were that many.
+
+    `refused`: ways to rename that the file system does not offer.
+    """
+
+    def refuse(source: str, target: str) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), source, None, target)
+
+    if (child := os.fork()) == 0:
+        try:
+            for method in refused:
+                METHODS[method] = refuse
+            with closing(connect_any_version(state)) as source:
+                watch_files((str(target.parent),), countdown(last))
+                back_up(source, target, 1000.0)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+@pytest.mark.parametrize(
+    "refused", [set(), {RenameMethod.RENAMEAT2}, {RenameMethod.RENAMEAT2, RenameMethod.LINK}], ids=len
+)
+def test_killed_anywhere_it_leaves_a_whole_copy_or_none_and_no_obstacle(
+    tmp_path: Path, refused: set[RenameMethod]
+) -> None:
+    FilledStore(tmp_path).fill()
+    state, earlier = tmp_path / "state", tmp_path / "copies" / "earlier-copy"
+    earlier.parent.mkdir()
+    with closing(connect_any_version(state)) as source:
+        back_up(source, earlier, 1000.0)
+    before, expected = earlier.read_bytes(), rows(earlier)
+    target, moment = tmp_path / "copies" / "copy", 1
+    while die_in_backup(state, target, moment, refused):
+        was_made = target.exists() and target.stat().st_size > 0
+        with closing(connect_any_version(state)) as source:
+            try:
+                back_up(source, target, 1000.0)
+            except NameTakenError:
+                assert was_made
+        assert rows(target) == expected
+        assert sorted(copies(target.parent)) == ["copy", "earlier-copy"]
+        assert not os.path.lexists(note_path(str(target)))
+        target.unlink()
+        moment += 1
+    assert moment > 4
+    assert rows(target) == expected
+    assert earlier.read_bytes() == before
 
 
 def test_a_daemon_resumes_from_a_restored_copy(tmp_path: Path) -> None:
