@@ -121,7 +121,7 @@ class _Daemon:
         self._supervisor = Supervisor()
         self._systemd = Systemd(options.environ)
         self._status_changed = asyncio.Event()
-        open_store = partial(options.open_store, config.state_dir)
+        open_store = partial(startup.open_store, options.open_store, config.state_dir, self._log)
         self._store = StoreThread(
             open_store, self._log_store_trouble, on_unreadable=self._log_unreadable, on_events=self._wake_notifier
         )

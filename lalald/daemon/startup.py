@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from lalald import outbox
@@ -24,13 +25,33 @@ from lalald.jobs.transitions import apply_outcome
 from lalald.reports import needs_attention
 from lalald.stages.context import StageContext
 from lalald.stages.precharge.budget import Budget
-from lalald.store import Store, StoreThread
+from lalald.store import Store, StoreThread, database
+from lalald.store.backup import copy_of_version
 from lalald.store.events.event_queue import RemovedEntry
+from lalald.store.schema.migrations import VERSION
 from lalald.store.tables.restored_copy import held_because
 from lalald.store.tables.unreadable_jobs import UnreadableJobs
 from lalald.worker.holds import license_check
 
 _JOBS_AT_ONCE = 500
+
+
+def open_store(opening: Callable[[Path], Store], state_dir: Path, log: Any) -> Store:
+    """Open the store by `opening`. A migration is logged before and after: a large database takes minutes. Raises StoreError."""
+    version = database.version_to_migrate(state_dir)
+    if version is None:
+        return opening(state_dir)
+    log.info(
+        "store.migrating", version=version, to=VERSION, hint="A large database takes minutes. Do not interrupt it."
+    )
+    store = opening(state_dir)
+    log.info(
+        "store.migrated",
+        version=version,
+        to=VERSION,
+        copy=str(copy_of_version(state_dir / database.FILE_NAME, version)),
+    )
+    return store
 
 
 class Recovered(NamedTuple):

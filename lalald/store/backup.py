@@ -123,13 +123,14 @@ def _is_at(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _copy_of_version(database: Path, version: int) -> Path:
+def copy_of_version(database: Path, version: int) -> Path:
+    """Where the copy from before a migration is."""
     return database.with_name(f"{database.name}.version-{version}")
 
 
 def newest_copy(database: Path, newest: int) -> Path | None:
     """Of the copies from before migrations, the newest that a lalald of this version can use."""
-    return next(filter(Path.exists, (_copy_of_version(database, version) for version in range(newest, 0, -1))), None)
+    return next(filter(Path.exists, (copy_of_version(database, version) for version in range(newest, 0, -1))), None)
 
 
 def copy_before_migration(source: sqlite3.Connection, database: Path, version: int) -> Path:
@@ -137,7 +138,7 @@ def copy_before_migration(source: sqlite3.Connection, database: Path, version: i
 
     An older copy of the same version is replaced. Raises as `back_up` does.
     """
-    target = _copy_of_version(database, version)
+    target = copy_of_version(database, version)
     fresh = target.with_name(f"{target.name}.new")
     fresh.unlink(missing_ok=True)
     back_up(source, fresh, time.time())

@@ -17,6 +17,10 @@ from lalald.store.backup import copy_before_migration, newest_copy
 from lalald.store.schema.migrations import APPLICATION_ID, VERSION, bring_to
 
 FILE_NAME = "lalald.sqlite3"
+_HINT_FOR_OLDER = (
+    "The daemon migrates it when it starts; a large one takes minutes. If it does so now, wait: its log says `store.migrated` in the"
+    " end. Otherwise restart the daemon. `lalald backup` works meanwhile."
+)
 
 
 def connect(state_dir: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -48,6 +52,23 @@ def connect_any_version(state_dir: Path) -> sqlite3.Connection:
     return connection
 
 
+def version_to_migrate(state_dir: Path) -> int | None:
+    """The version of a database that `connect` migrates first. None if it migrates nothing, or says why it cannot."""
+    path = state_dir / FILE_NAME
+    try:
+        if mode_of(path) is None:
+            return None
+        with closing(_connect_to_look(path)) as looking:
+            version = _version(looking, path)
+    except (sqlite3.Error, OSError, StoreError):
+        return None
+    return version if 0 < version < VERSION else None
+
+
+def _connect_to_look(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
+
+
 def _open_read_only(path: Path) -> sqlite3.Connection:
     # mode=rw without creating: a reader of a WAL database needs its shared memory
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=10)
@@ -71,7 +92,7 @@ def _reader(path: Path) -> sqlite3.Connection:
         version = _version(connection, path)
         if version != VERSION:
             raise StoreError(
-                f"{path} has version {version}, this lalald reads {VERSION}.", hint="Start the daemon once."
+                f"{path} has version {version}; this lalald reads version {VERSION}.", hint=_HINT_FOR_OLDER
             )
     return connection
 
@@ -79,7 +100,7 @@ def _reader(path: Path) -> sqlite3.Connection:
 def _writer(path: Path) -> sqlite3.Connection:
     _make_private(path)
     # Checked by a read-only connection: a writable one would merge the log of a refused database into it when it closes.
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as looking:
+    with closing(_connect_to_look(path)) as looking:
         version = _version(looking, path)
         if version:
             _check(looking, path)

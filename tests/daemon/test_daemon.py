@@ -5,14 +5,23 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import certifi
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
+from lalald.daemon import startup
+from lalald.errors import StoreError
 from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
+from lalald.store import Store
+from lalald.store.database import FILE_NAME, connect
+from lalald.store.schema.migrations import VERSION, bring_to
 from tests.conftest import MakeHome
 from tests.support.running import Home, tree, until, write_wav
 
@@ -322,3 +331,23 @@ def test_a_reload_signal_before_the_daemon_is_ready_does_not_end_it(make_home: M
     until(lambda: home.logged("daemon.ready") or process.poll() is not None, "it starts")
     assert process.poll() is None
     assert home.stop() == 0
+
+
+def test_a_migration_is_logged_before_it_begins_and_commands_say_what_to_wait_for(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as old:
+        bring_to(old, 0, VERSION - 1)
+    with pytest.raises(StoreError, match=f"version {VERSION - 1}") as raised:
+        connect(tmp_path, read_only=True)
+    assert "store.migrated" in raised.value.hint
+    seen_by_then: list[str] = []
+
+    def opening(state_dir: Path) -> Store:
+        seen_by_then.extend(entry["event"] for entry in logged)
+        return Store.open(state_dir)
+
+    with capture_logs() as logged:
+        for _ in range(2):
+            startup.open_store(opening, tmp_path, structlog.get_logger()).close()
+    assert seen_by_then == ["store.migrating", "store.migrating", "store.migrated"]
+    assert (logged[1]["version"], logged[1]["to"]) == (VERSION - 1, VERSION)
+    assert Path(logged[1]["copy"]).is_file()
