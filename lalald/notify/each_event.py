@@ -30,6 +30,7 @@ class EachEvent:
         self._open_sender = open_sender
         self._runs_once = runs_once
         self._cursor: int | None = None
+        self._is_leaving = False
 
     async def turn(self) -> float | None:
         """Delivers what there is. Seconds until the next try; None: until there are more events."""
@@ -40,13 +41,17 @@ class EachEvent:
         async with self._open_sender() as send:
             while events:
                 for event in events:
-                    if not await self._is_dealt_with(event, send):
+                    if not await self._is_dealt_with(event, send) or self._is_leaving:
                         return self._delivery.wait_seconds
                 events = await self._next()
         return None
 
     def hurry(self) -> None:
         """Nothing waits here but for a receiver that fails."""
+
+    def leave(self) -> None:
+        """Another one delivers what follows."""
+        self._is_leaving = True
 
     async def _next(self) -> list[Event]:
         """The next events; what the limit of the table took away is reported first."""

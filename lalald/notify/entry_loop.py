@@ -19,6 +19,8 @@ class Turns(Protocol):
 
     def hurry(self) -> None: ...
 
+    def leave(self) -> None: ...
+
 
 class EntryLoop:
     def __init__(self, name: str, turns: Turns, log: Any) -> None:
@@ -28,6 +30,7 @@ class EntryLoop:
         self._news = asyncio.Event()
         self._news.set()  # there may be events from before
         self._idle = asyncio.Event()
+        self._is_leaving = False
 
     def wake(self) -> None:
         """There are events."""
@@ -40,9 +43,15 @@ class EntryLoop:
         self.wake()
         await self._idle.wait()
 
+    def leave(self) -> None:
+        """End once what is being delivered is delivered and recorded."""
+        self._is_leaving = True
+        self._turns.leave()
+        self.wake()
+
     async def run(self) -> None:
-        """For ever."""
-        while True:
+        """Until it is to leave."""
+        while not self._is_leaving:
             self._news.clear()
             wait = await self._turn()
             if not self._news.is_set() and wait != 0.0:

@@ -52,10 +52,15 @@ class Gathered:
         self._send = send
         self._gather_seconds = gather_seconds
         self._names = names
+        self._is_leaving = False
 
     def hurry(self) -> None:
         """Nothing more is waited for: the program ends."""
         self._gather_seconds = 0.0
+
+    def leave(self) -> None:
+        """Another one sends what follows."""
+        self._is_leaving = True
 
     async def turn(self) -> float | None:
         """Sends what was gathered for long enough. Seconds until the next turn; None: until there are more events."""
@@ -69,7 +74,7 @@ class Gathered:
             return found
         sent = list(found.sent)
         for part in self._parts(await self._causes(found.span), found.sent):
-            if not await self._is_dealt_with(found, part, sent):
+            if self._is_leaving or not await self._is_dealt_with(found, part, sent):
                 return self._delivery.wait_seconds
         await self._delivery.ask(lambda queue: queue.advance(self._delivery.name, found.span.upto))
         return 0.0

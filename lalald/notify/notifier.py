@@ -14,6 +14,7 @@ from lalald.notify.channels.senders import Surroundings, run_command, runs_each_
 from lalald.notify.delivery import Delivery, RunsOnStore
 from lalald.notify.each_event import EachEvent
 from lalald.notify.entry_loop import EntryLoop, Turns
+from lalald.notify.entry_loops import EntryLoops
 from lalald.notify.expiring_results import Expiring, report_expiring
 from lalald.notify.gathered import Gathered
 from lalald.store.events.event_queue import RemovedEntry, Selection
@@ -34,8 +35,7 @@ class Notifier:
         self._jitter = jitter
         self._news = asyncio.Event()
         self._is_wanted = False
-        self._loops: dict[NotifyEntry, EntryLoop] = {}
-        self._tasks: dict[NotifyEntry, asyncio.Task[None]] = {}
+        self._loops = EntryLoops(lambda entry: EntryLoop(entry.name, self._turns_of(entry), log))
         self._expiring: Expiring | None = None  # as far as it is committed
 
     def wake(self) -> None:
@@ -43,19 +43,11 @@ class Notifier:
         self._news.set()
 
     async def configure(self, entries: Sequence[NotifyEntry], *, page: bool) -> None:
-        """Use these entries from now on. Unchanged entries continue where they are."""
+        """Use these entries from now on. Unchanged ones continue where they are, changed ones after what is being delivered."""
         wanted = selections(entries)
         log_removed(await self._store.run(lambda store: store.event_queue.configure(wanted, page=page)), self._log)
         self._is_wanted = page or bool(entries)
-        for entry in self._loops.keys() - set(entries):
-            del self._loops[entry]
-            if task := self._tasks.pop(entry, None):
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-        for entry in entries:
-            if entry not in self._loops:
-                self._loops[entry] = EntryLoop(entry.name, self._turns_of(entry), self._log)
+        await self._loops.configure(entries)
         self._news.set()
 
     async def run(self) -> None:
@@ -65,8 +57,7 @@ class Notifier:
                 self._news.clear()
                 await self._wait(await self._look())
         finally:
-            for task in self._tasks.values():
-                task.cancel()
+            self._loops.cancel()
 
     async def finish(self, receiver_seconds: float) -> None:
         """Sends what can be sent now, for a program that ends; what fails is sent by the next one.
@@ -76,12 +67,9 @@ class Notifier:
         if self._is_wanted:
             now = self._around.clock.now()
             await self._store.run(lambda store: store.events.publish_due(now, holds_at_once=True))
-            self._start_loops()
+            self._loops.start()
             await asyncio.gather(
-                *(
-                    _within(None if entry.command else receiver_seconds, loop.finish())
-                    for entry, loop in self._loops.items()
-                )
+                *(_within(None if entry.command else receiver_seconds, loop.finish()) for entry, loop in self._loops)
             )
 
     async def _look(self) -> float | None:
@@ -90,20 +78,14 @@ class Notifier:
             return None
         now = self._around.clock.now()
         next_at, self._expiring = await self._store.run(partial(self._publish, now))
-        self._start_loops()
-        for loop in self._loops.values():
-            loop.wake()
+        self._loops.start()
+        self._loops.wake()
         return None if next_at is None else max(_LEAST_PAUSE_SECONDS, next_at - now)
 
     def _publish(self, now: float, store: Store) -> tuple[float | None, Expiring]:
         found = report_expiring(store, now, self._expiring)
         moments = [found.next_at, store.events.publish_due(now)]
         return min((moment for moment in moments if moment is not None), default=None), found
-
-    def _start_loops(self) -> None:
-        for entry, loop in self._loops.items():
-            if entry not in self._tasks:
-                self._tasks[entry] = asyncio.create_task(loop.run(), name=f"notify {entry.name}")
 
     async def _wait(self, seconds: float | None) -> None:
         with suppress(TimeoutError):

@@ -138,142 +138,160 @@ def test_status_ends_with_1_where_jobs_failed_or_are_held_and_with_0_where_all_i
         filled_store.said("status", code=3)
 
 
+# what `status --json` says of the filled store, without minutes
+DAEMON_AND_ATTENTION: dict[str, Any] = {
+    "daemon": {
+        "running": False,
+        "state_dir": "/state",
+        "pid": 4242,
+        "version": "0.1.0",
+        "config": "/config",
+        "started_at": "2027-01-13T08:00:00Z",
+    },
+    "needs_attention": [
+        {
+            "code": "daemon_not_running",
+            "subject": "",
+            "message": "lalald is not running, or does not respond.",
+            "hint": "Start it: `lalald run`, or `systemctl start lalald`.",
+        },
+        {
+            "code": "jobs_failed",
+            "subject": "",
+            "message": "1 job failed at 2027-01-15 04:00:00: #2 bad.mp3: the service refused it: no audio in it"
+            " (HTTP 400, request id 0123456789abcdef). Nothing was charged.",
+            "hint": "`lalald jobs --failed` lists them; `lalald retry ID` resumes one, `lalald cancel ID` dismisses it.",
+        },
+        {
+            "code": "hold_lost_task",
+            "subject": "",
+            "message": "1 job held (lost_task): #5 the task started, and its id never came",
+            "hint": TO_DO[Hold.LOST_TASK],
+        },
+        {
+            "code": "hold_minutes",
+            "subject": "",
+            "message": "1 job held (minutes, about 9.0 min): #4 needs 9.0 minutes, minutes.per_file allows 5",
+            "hint": TO_DO[Hold.MINUTES],
+        },
+    ],
+}
+NO_TROUBLE: dict[str, Any] = {
+    "license": {"trouble": None, "reason": None, "hint": None, "since": None},
+    "config_error": None,
+    "config_rejected": None,
+    "service": {"trouble": None, "since": None},
+    "set_aside": [],
+    "unreadable_jobs": [],
+    "stopped_steps": [],
+}
+FOLDERS_AND_COUNTS: dict[str, Any] = {
+    "inboxes": [
+        {
+            "path": "/in",
+            "available": True,
+            "reason": "",
+            "watch": None,
+            "watch_reason": None,
+            "since": None,
+        },
+    ],
+    "outboxes": [{"path": "/out", "available": None, "reason": None, "since": None}],
+    "archive_folders": [],
+    "jobs": {"waiting": 2, "running": 2, "held": 2, "failed": 1, "cancelled": 1, "done": 1},
+    "stages": {"upload": 3, "split": 0, "check": 1, "download": 0, "delete": 0, "archive": 0},
+    "requests": 0,
+}
+JOBS_UNDER_WAY_AND_FINISHED: dict[str, Any] = {
+    "under_way": [
+        {
+            "id": 7,
+            "inbox": "/in",
+            "path": "sending.wav",
+            "stage": "upload",
+            "progress": 25.0,
+            "updated_at": "2027-01-15T07:59:00Z",
+            "rate": None,
+            "seconds_left": None,
+        },
+        {
+            "id": 6,
+            "inbox": "/in",
+            "path": "mix.wav",
+            "stage": "check",
+            "progress": 20.0,
+            "updated_at": "2027-01-15T07:59:00Z",
+            "rate": None,
+            "seconds_left": None,
+        },
+    ],
+    "waiting": {"minutes": 18.0, "unknown": 0},
+    "finished": [
+        {
+            "id": 1,
+            "inbox": "/in",
+            "path": "podcasts/ep1.mp3",
+            "folder": "/out/podcasts/ep1",
+            "minutes": 3.0,
+            "finished_at": "2026-12-06T20:00:00Z",
+            "same_as": None,
+            "warning": None,
+        }
+    ],
+    "skipped": [],
+}
+HOLDS_AND_FAILURES: dict[str, Any] = {
+    "holds": [
+        {
+            "hold": "lost_task",
+            "jobs": 1,
+            "since": "2027-01-15T07:00:00Z",
+            "reason": "the task started, and its id never came",
+            "job_id": 5,
+            "minutes": 0.0,
+            "unknown": 0,
+            "is_stalled": False,
+            "to_do": TO_DO[Hold.LOST_TASK],
+        },
+        {
+            "hold": "minutes",
+            "jobs": 1,
+            "since": "2027-01-15T06:00:00Z",
+            "reason": "needs 9.0 minutes, minutes.per_file allows 5",
+            "job_id": 4,
+            "minutes": 9.0,
+            "unknown": 0,
+            "is_stalled": False,
+            "to_do": TO_DO[Hold.MINUTES],
+        },
+    ],
+    "incomplete": [],
+    "notify": [],
+    "failures": [
+        {
+            "id": 2,
+            "inbox": "/in",
+            "path": "bad.mp3",
+            "stage": "upload",
+            "progress": None,
+            "updated_at": "2027-01-15T04:00:00Z",
+            "error": "the service refused it: no audio in it (HTTP 400, request id 0123456789abcdef). Nothing was charged.",
+        }
+    ],
+}
+
+
 def test_status_as_json_has_its_keys(filled_store: FilledStore) -> None:
     facts = json.loads(filled_store.said("status", "--json", code=3))
     minutes = facts.pop("minutes")  # what was charged depends on the day of the test
     assert sorted(minutes) == ["left", "left_at", "this_month", "today"]
     assert (minutes["left"], minutes["left_at"]) == (33.5, "2027-01-15T07:55:00Z")
     assert facts == {
-        "daemon": {
-            "running": False,
-            "state_dir": "/state",
-            "pid": 4242,
-            "version": "0.1.0",
-            "config": "/config",
-            "started_at": "2027-01-13T08:00:00Z",
-        },
-        "needs_attention": [
-            {
-                "code": "daemon_not_running",
-                "subject": "",
-                "message": "lalald is not running, or does not respond.",
-                "hint": "Start it: `lalald run`, or `systemctl start lalald`.",
-            },
-            {
-                "code": "jobs_failed",
-                "subject": "",
-                "message": "1 job failed at 2027-01-15 04:00:00: #2 bad.mp3: the service refused it: no audio in it"
-                " (HTTP 400, request id 0123456789abcdef). Nothing was charged.",
-                "hint": "`lalald jobs --failed` lists them; `lalald retry ID` resumes one, `lalald cancel ID` dismisses it.",
-            },
-            {
-                "code": "hold_lost_task",
-                "subject": "",
-                "message": "1 job held (lost_task): #5 the task started, and its id never came",
-                "hint": TO_DO[Hold.LOST_TASK],
-            },
-            {
-                "code": "hold_minutes",
-                "subject": "",
-                "message": "1 job held (minutes, about 9.0 min): #4 needs 9.0 minutes, minutes.per_file allows 5",
-                "hint": TO_DO[Hold.MINUTES],
-            },
-        ],
-        "license": {"trouble": None, "reason": None, "hint": None, "since": None},
-        "config_error": None,
-        "config_rejected": None,
-        "service": {"trouble": None, "since": None},
-        "set_aside": [],
-        "unreadable_jobs": [],
-        "stopped_steps": [],
-        "inboxes": [
-            {
-                "path": "/in",
-                "available": True,
-                "reason": "",
-                "watch": None,
-                "watch_reason": None,
-                "since": None,
-            },
-        ],
-        "outboxes": [{"path": "/out", "available": None, "reason": None, "since": None}],
-        "archive_folders": [],
-        "jobs": {"waiting": 2, "running": 2, "held": 2, "failed": 1, "cancelled": 1, "done": 1},
-        "stages": {"upload": 3, "split": 0, "check": 1, "download": 0, "delete": 0, "archive": 0},
-        "requests": 0,
-        "under_way": [
-            {
-                "id": 7,
-                "inbox": "/in",
-                "path": "sending.wav",
-                "stage": "upload",
-                "progress": 25.0,
-                "updated_at": "2027-01-15T07:59:00Z",
-                "rate": None,
-                "seconds_left": None,
-            },
-            {
-                "id": 6,
-                "inbox": "/in",
-                "path": "mix.wav",
-                "stage": "check",
-                "progress": 20.0,
-                "updated_at": "2027-01-15T07:59:00Z",
-                "rate": None,
-                "seconds_left": None,
-            },
-        ],
-        "waiting": {"minutes": 18.0, "unknown": 0},
-        "finished": [
-            {
-                "id": 1,
-                "inbox": "/in",
-                "path": "podcasts/ep1.mp3",
-                "folder": "/out/podcasts/ep1",
-                "minutes": 3.0,
-                "finished_at": "2026-12-06T20:00:00Z",
-                "same_as": None,
-                "warning": None,
-            }
-        ],
-        "skipped": [],
-        "holds": [
-            {
-                "hold": "lost_task",
-                "jobs": 1,
-                "since": "2027-01-15T07:00:00Z",
-                "reason": "the task started, and its id never came",
-                "job_id": 5,
-                "minutes": 0.0,
-                "unknown": 0,
-                "is_stalled": False,
-                "to_do": TO_DO[Hold.LOST_TASK],
-            },
-            {
-                "hold": "minutes",
-                "jobs": 1,
-                "since": "2027-01-15T06:00:00Z",
-                "reason": "needs 9.0 minutes, minutes.per_file allows 5",
-                "job_id": 4,
-                "minutes": 9.0,
-                "unknown": 0,
-                "is_stalled": False,
-                "to_do": TO_DO[Hold.MINUTES],
-            },
-        ],
-        "incomplete": [],
-        "notify": [],
-        "failures": [
-            {
-                "id": 2,
-                "inbox": "/in",
-                "path": "bad.mp3",
-                "stage": "upload",
-                "progress": None,
-                "updated_at": "2027-01-15T04:00:00Z",
-                "error": "the service refused it: no audio in it (HTTP 400, request id 0123456789abcdef). Nothing was charged.",
-            }
-        ],
+        **DAEMON_AND_ATTENTION,
+        **NO_TROUBLE,
+        **FOLDERS_AND_COUNTS,
+        **JOBS_UNDER_WAY_AND_FINISHED,
+        **HOLDS_AND_FAILURES,
     }
 
 
@@ -483,78 +501,81 @@ def test_jobs_whose_rows_cannot_be_read_are_named(filled_store: FilledStore, is_
     assert (code, [job["id"] for job in json.loads(out)], report) == (0, [2, 3, 4, 5, 6, 7, 9], reported)
 
 
+RUNNING_JOB: dict[str, Any] = {
+    "id": 6,
+    "inbox": "/in",
+    "path": "mix.wav",
+    "rule": "remix",
+    "stage": "check",
+    "state": "running",
+    "hold": None,
+    "hold_reason": None,
+    "held_at": None,
+    "error": None,
+    "warning": None,
+    "progress": 20.0,
+    "minutes": 9.0,
+    "attempts": 0,
+    "due_at": None,
+    "created_at": "2027-01-15T07:50:00Z",
+    "updated_at": "2027-01-15T07:59:00Z",
+    "uploaded_at": None,
+    "delivered_at": None,
+    "finished_at": None,
+    "request": None,
+    "file": "/in/mix.wav",
+    "size": 5_000_000,
+    "duration": 180.0,
+    "sha256": None,
+    "source_id": "source-6",
+    "expires_at": None,
+    "duplicate_of": None,
+    "ignore_duplicates": False,
+    "outbox": "/out",
+    "tracks": [],
+}
+ITS_TASKS: list[dict[str, Any]] = [
+    {
+        "number": 1,
+        "name": "lead",
+        "mode": "stem_separator",
+        "presets": {"stem": "vocals", "multivocal": "lead_back"},
+        "task_id": "task-6a",
+        "stage": "check",
+        "state": "running",
+        "progress": 40,
+        "minutes": 3.0,
+        "started_at": "2027-01-15T07:59:00Z",
+        "idempotency_key": None,
+        "error": None,
+        "failure": None,
+        "incomplete_since": None,
+    },
+    {
+        "number": 2,
+        "name": None,
+        "mode": "multistem",
+        "presets": {"stem_list": ["drum", "bass"]},
+        "task_id": "task-6b",
+        "stage": "check",
+        "state": "running",
+        "progress": None,
+        "minutes": 6.0,
+        "started_at": "2027-01-15T07:59:00Z",
+        "idempotency_key": None,
+        "error": None,
+        "failure": None,
+        "incomplete_since": None,
+    },
+]
+
+
 def test_a_job_as_json_has_its_keys(filled_store: FilledStore) -> None:
     jobs = {job["id"]: job for job in json.loads(filled_store.said("jobs", "--json"))}
     assert [job["state"] for job in jobs.values()] == [
         "done", "failed", "cancelled", "held", "held", "running", "running", "waiting", "waiting",
     ]  # fmt: skip
-    assert jobs[6] == {
-        "id": 6,
-        "inbox": "/in",
-        "path": "mix.wav",
-        "rule": "remix",
-        "stage": "check",
-        "state": "running",
-        "hold": None,
-        "hold_reason": None,
-        "held_at": None,
-        "error": None,
-        "warning": None,
-        "progress": 20.0,
-        "minutes": 9.0,
-        "attempts": 0,
-        "due_at": None,
-        "created_at": "2027-01-15T07:50:00Z",
-        "updated_at": "2027-01-15T07:59:00Z",
-        "uploaded_at": None,
-        "delivered_at": None,
-        "finished_at": None,
-        "request": None,
-        "file": "/in/mix.wav",
-        "size": 5_000_000,
-        "duration": 180.0,
-        "sha256": None,
-        "source_id": "source-6",
-        "expires_at": None,
-        "duplicate_of": None,
-        "ignore_duplicates": False,
-        "outbox": "/out",
-        "tasks": [
-            {
-                "number": 1,
-                "name": "lead",
-                "mode": "stem_separator",
-                "presets": {"stem": "vocals", "multivocal": "lead_back"},
-                "task_id": "task-6a",
-                "stage": "check",
-                "state": "running",
-                "progress": 40,
-                "minutes": 3.0,
-                "started_at": "2027-01-15T07:59:00Z",
-                "idempotency_key": None,
-                "error": None,
-                "failure": None,
-                "incomplete_since": None,
-            },
-            {
-                "number": 2,
-                "name": None,
-                "mode": "multistem",
-                "presets": {"stem_list": ["drum", "bass"]},
-                "task_id": "task-6b",
-                "stage": "check",
-                "state": "running",
-                "progress": None,
-                "minutes": 6.0,
-                "started_at": "2027-01-15T07:59:00Z",
-                "idempotency_key": None,
-                "error": None,
-                "failure": None,
-                "incomplete_since": None,
-            },
-        ],
-        "tracks": [],
-    }
+    assert jobs[6] == {**RUNNING_JOB, "tasks": ITS_TASKS}
     assert jobs[1]["tracks"] == [
         {
             "task": 1,

@@ -214,6 +214,11 @@ def test_a_plan_prices_everything_that_waits(tmp_path: Path, sandbox: Sandbox) -
         "not examined",
         "/gone: No such file or directory",
     ]
+
+
+def test_a_plan_as_json_prices_the_same(tmp_path: Path, sandbox: Sandbox) -> None:
+    filled_store = planned(tmp_path, sandbox.url)
+    sandbox.set_minutes(7.5)
     assert json.loads(filled_store.said("plan", "--json").replace(str(tmp_path), "")) == {
         "rules": [
             {

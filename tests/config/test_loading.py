@@ -18,26 +18,29 @@ from tests.support.config_files import CONTRACT, ONE_RULE, loaded, mistakes, wit
 EXAMPLE = ROOT / "config.example.yaml"
 
 
+# the rules of CONTRACT
+PODCASTS = Rule(
+    name="podcasts",
+    tasks=(
+        TaskSpec(
+            mode="voice_clean",
+            presets={"noise_cancelling_level": 2, "dereverb_enabled": True, "encoder_format": "flac", "stem": "voice"},
+        ),
+    ),
+    match=("podcasts/", "*.wav"),
+    tracks=("voice",),
+    labels={"voice": "Clean"},
+)  # fmt: skip
+REMIX = Rule(
+    name="remix",
+    tasks=(
+        TaskSpec(mode="stem_separator", presets={"stem": "vocals", "multivocal": "lead_back"}, name="lead"),
+        TaskSpec(mode="multistem", presets={"stem_list": ["drum", "bass"]}),
+    ),
+)
+
+
 def test_the_whole_configuration_is_read(tmp_path: Path) -> None:
-    podcasts = Rule(
-        name="podcasts",
-        tasks=(
-            TaskSpec(
-                mode="voice_clean",
-                presets={"noise_cancelling_level": 2, "dereverb_enabled": True, "encoder_format": "flac", "stem": "voice"},
-            ),
-        ),
-        match=("podcasts/", "*.wav"),
-        tracks=("voice",),
-        labels={"voice": "Clean"},
-    )  # fmt: skip
-    remix = Rule(
-        name="remix",
-        tasks=(
-            TaskSpec(mode="stem_separator", presets={"stem": "vocals", "multivocal": "lead_back"}, name="lead"),
-            TaskSpec(mode="multistem", presets={"stem_list": ["drum", "bass"]}),
-        ),
-    )
     root = Path("/srv/lalal/inbox")
     assert loaded(tmp_path, CONTRACT) == Config(
         path=tmp_path / "config.yaml",
@@ -56,7 +59,7 @@ def test_the_whole_configuration_is_read(tmp_path: Path) -> None:
                 outbox=Path("/srv/lalal/outbox"),
                 done_dir=root / "done",
                 failed_dir=root / "failed",
-                rules=(podcasts, remix),
+                rules=(PODCASTS, REMIX),
                 existing="hold",
                 recursive=True,
                 watch="auto",

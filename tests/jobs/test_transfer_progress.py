@@ -117,11 +117,11 @@ def test_a_real_upload_and_download_have_a_rate_and_leave_none(sandbox: Sandbox,
         return next((one for one in told["under_way"] if one["stage"] == stage and one["rate"]), None)
 
     for stage in ("upload", "download"):
-        told = until(lambda stage=stage: running(stage), f"the {stage} has a rate")  # type: ignore[misc] # bound here
+        told = until(lambda stage=stage: running(stage), f"the {stage} has a rate", pause_seconds=0.5)  # type: ignore[misc] # bound here
         assert 20_000 < told["rate"] < 300_000, "about the limit; the first second may be faster"
         assert 0 < told["progress"] < 100
         assert 0 <= told["seconds_left"] < 30
-    until(lambda: [job["state"] for job in home.jobs()] == ["done"], "it is done")
+    until(lambda: [job["state"] for job in home.jobs()] == ["done"], "it is done", pause_seconds=0.5)
     told = json.loads(home.command("status", "--json").stdout)
     assert told["under_way"] == []
     (finished,) = told["finished"]

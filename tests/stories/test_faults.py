@@ -84,15 +84,19 @@ OPERATIONS = ("upload", "split", "batch", "change_voice", "check", "minutes", "d
 HARMLESS = ("extra", "delay,wait_seconds=0.05")
 
 
-def rows() -> list[Row]:
-    """The table."""
+def passing_rows() -> list[Row]:
+    """Nothing is charged by these: whatever goes wrong once, or for a while, is only asked again."""
     return [
-        # nothing is charged by these: whatever goes wrong once, or for a while, is only asked again
         *(
             Row(tuple(f"{operation}:{fault}" for operation in ("upload", "check", "minutes", "delete")), DELIVERED)
             for fault in (*PASSING, *LOSING, *UNREADABLE, *HARMLESS)
         ),
-        # a start that was not carried out, or not yet begun when it is asked for again
+    ]  # fmt: skip
+
+
+def repeated_start_rows() -> list[Row]:
+    """A start that failed, or had not begun yet when it is requested again."""
+    return [
         *(Row((f"split:{fault}",), DELIVERED) for fault in (*PASSING, *HARMLESS)),
         *(Row((f"split:{fault}",), DELIVERED, MULTISTEM) for fault in ("429", "503*4", "html", "reset_before")),
         *(Row((f"batch:{fault}",), DELIVERED, files=("ep1.wav", "ep2.wav", "ep3.wav")) for fault in (*PASSING, *HARMLESS)),
@@ -103,14 +107,24 @@ def rows() -> list[Row]:
         ),
         *(Row((f"change_voice:{fault}",), DELIVERED, VOICE, queued=True) for fault in (*LOSING, *UNREADABLE)),
         *(Row((f"change_voice:{fault}",), DELIVERED, VOICE) for fault in (*PASSING, *HARMLESS)),
-        # a start whose answer was lost for good: a person decides, and nothing is paid twice
+    ]  # fmt: skip
+
+
+def lost_start_rows() -> list[Row]:
+    """A start whose answer was lost for good: a person decides, and nothing is paid twice."""
+    return [
         *(Row((f"split:{fault}",), LOST) for fault in (*LOSING, *UNREADABLE)),
         *(
             Row((f"batch:{fault}",), LOST, files=("ep1.wav", "ep2.wav"), others=LOST)
             for fault in (*LOSING, *UNREADABLE, "missing,field=task_id")
         ),
         Row(("change_voice:reset_after",), LOST, VOICE),
-        # a refusal is for good, and in the service's words
+    ]  # fmt: skip
+
+
+def refused_rows() -> list[Row]:
+    """A refusal is for good, and in the service's words."""
+    return [
         Row(("upload:400,code=exceeded_size,detail=Too large",), failed("Too large (HTTP 400, exceeded_size")),
         Row(("upload:413,detail=Too large",), failed("Too large (HTTP 413")),
         Row(("upload:422",), failed("HTTP 422")),
@@ -127,12 +141,22 @@ def rows() -> list[Row]:
         Row(("check:403",), DELIVERED),
         Row(("check:400",), DELIVERED),
         Row(("check:422*3",), DELIVERED),
-        # deleting never costs the results
+    ]  # fmt: skip
+
+
+def deletion_rows() -> list[Row]:
+    """Deleting never costs the results."""
+    return [
         Row(("delete:400*0,detail=No.",), WARNED),
         Row(("delete:403*0",), WARNED),
         Row(("delete:404",), LEFT),
         Row(("delete:400,detail=The file has already been deleted.",), LEFT),
-        # one of many
+    ]  # fmt: skip
+
+
+def batch_rows() -> list[Row]:
+    """One of many."""
+    return [
         Row(({"operation": "batch", "kind": "item_error", "match": "ep1"},), DELIVERED, files=("ep1.wav", "ep2.wav")),
         Row(
             ({"operation": "batch", "kind": "item_error", "match": "ep1", "code": "max_duration", "detail": "Too long"},),
@@ -145,7 +169,12 @@ def rows() -> list[Row]:
         ),
         Row((), DELIVERED, files=("ep1.wav", "ep2.wav", "ep3.wav"), options={"batch": "refused"}),
         Row((), DELIVERED, files=("ep1.wav", "ep2.wav", "ep3.wav"), options={"batch": "per-item"}),
-        # what the service tells of a task
+    ]  # fmt: skip
+
+
+def task_rows() -> list[Row]:
+    """What the service says of a task."""
+    return [
         *(Row((f"check:{fault}",), DELIVERED) for fault in (
             "unknown", "server_error*3,detail=Oops", "missing,field=status", "missing,field=tracks", "null,field=tracks",
             "type,field=tracks", "null,field=url", "missing,field=label", "type,field=size,value=many", "null,field=type",
@@ -154,7 +183,12 @@ def rows() -> list[Row]:
         Row(("split:task_error",), failed("Unable to detect voice/vocals in the uploaded files (inference_error", 1)),
         Row(("check:server_error*0",), failed("expired: The file has not been uploaded properly", 1)),
         Row(({"operation": "batch", "kind": "task_error", "match": "ep1"},), failed("Unable to detect", 1), files=("ep1.wav", "ep2.wav")),
-        # tracks
+    ]  # fmt: skip
+
+
+def track_rows() -> list[Row]:
+    """Tracks and their links."""
+    return [
         *(Row((f"download:{fault}",), DELIVERED) for fault in (
             "429", "503*4", "status,status=503,seconds=0.08", "500", "html", "html,status=404", "empty", "hang", "reset_before",
             "reset_during", "reset_during,at_byte=0",
@@ -170,6 +204,20 @@ def rows() -> list[Row]:
         Row(("check:http_link*0,url=https://user:word@127.0.0.1/track",), held(Hold.LINK, "user name or password", 1)),
         Row(("download:redirect*0,url=file:///etc/passwd",), held(Hold.LINK, "its scheme is 'file'", 1)),
     ]  # fmt: skip
+
+
+def rows() -> list[Row]:
+    """The table."""
+    return [
+        *passing_rows(),
+        *repeated_start_rows(),
+        *lost_start_rows(),
+        *refused_rows(),
+        *deletion_rows(),
+        *batch_rows(),
+        *task_rows(),
+        *track_rows(),
+    ]
 
 
 def test_the_table_has_a_row_for_every_fault_of_every_operation() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,12 @@ def by_name(home: Home) -> dict[str, dict[str, Any]]:
     return {Path(job["path"]).stem: job for job in home.jobs()}
 
 
+def wait_until_delivered(name: str, place: Mapping[str, Path], content: bytes) -> None:
+    until(lambda: tree(place["inbox"]) == [f"done/{name}.wav"], f"{name} has resumed and is done")
+    assert (place["inbox"] / "done" / f"{name}.wav").read_bytes() == content
+    assert tree(place["outbox"]) == [f"{name}/no_vocals.wav", f"{name}/vocals.wav"]
+
+
 def test_missing_write_rights_hold_at_every_stage_and_work_resumes(
     sandbox: Sandbox, make_home: MakeHome, of_unprivileged_user: Callable[[Home], Home]
 ) -> None:
@@ -102,9 +108,7 @@ def test_missing_write_rights_hold_at_every_stage_and_work_resumes(
     moved.chmod(0o644)
     moved.rename(unreadable)
     for name in (*refused, "upload"):
-        until(lambda name=name: tree(at[name]["inbox"]) == [f"done/{name}.wav"], f"{name} went on by itself")  # type: ignore[misc] # bound here
-        assert (at[name]["inbox"] / "done" / f"{name}.wav").read_bytes() == contents[name]
-        assert tree(at[name]["outbox"]) == [f"{name}/no_vocals.wav", f"{name}/vocals.wav"]
+        wait_until_delivered(name, at[name], contents[name])
     until(lambda: tree(at["failure"]["failed"]) == ["failure.wav", "failure.wav.error.txt"], "it was filed")
     assert tree(at["failure"]["inbox"]) == []
     assert len(sandbox.state()["charges"]) == len(refused) + 1, "each once"

@@ -25,12 +25,17 @@ from lalald.store.database import FILE_NAME
 DEADLINE_SECONDS = 60.0  # what takes seconds alone takes many beside other work
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS) -> Any:
-    """What `condition` gives once it is true. AssertionError, naming `what`, when the deadline passes."""
+def until(
+    condition: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS, *, pause_seconds: float = 0.02
+) -> Any:
+    """What `condition` gives once it is true. AssertionError, naming `what`, when the deadline passes.
+
+    `pause_seconds`: longer for a condition that costs a start of the program.
+    """
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.02)  # between two looks at a condition, not in place of one
+        time.sleep(pause_seconds)  # between two looks at a condition, not in place of one
     return found
 
 

@@ -55,15 +55,22 @@ def browsing() -> Iterator[BrowserThread]:
         thread.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def done_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """One job that is done, and a page that runs alone."""
+    """One job that is done, and a page that runs alone. Shared: for tests that change nothing in it."""
     with Sandbox(Options()) as sandbox:
         home = with_page(Home(tmp_path_factory.mktemp("done"), sandbox.url))
         write_wav(home.inbox / "song.wav")
         assert home.command("run", "--once").returncode == 0
         with page_alone(home):
             yield home
+
+
+@pytest.fixture
+def reader(done_home: Home) -> Iterator[PageClient]:
+    """Logged in to the page of `done_home`."""
+    with logged_in(done_home) as client:
+        yield client
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ def vocals(home: Home) -> Path:
     return home.outbox / "song" / "vocals.wav"
 
 
-def test_a_track_is_read_whole_or_by_parts(home: Home, client: PageClient) -> None:
-    content = vocals(home).read_bytes()
-    whole = client.get("/api/jobs/1/tracks/1")
+def test_a_track_is_read_whole_or_by_parts(done_home: Home, reader: PageClient) -> None:
+    content = vocals(done_home).read_bytes()
+    whole = reader.get("/api/jobs/1/tracks/1")
     assert (whole.status_code, whole.content, whole.headers["content-type"]) == (200, content, "audio/wav")
     assert whole.headers["accept-ranges"] == "bytes"
     size = len(content)
@@ -25,29 +25,29 @@ def test_a_track_is_read_whole_or_by_parts(home: Home, client: PageClient) -> No
         ("bytes=0-0", 0, 1), ("bytes=10-99", 10, 100), ("bytes=100-", 100, size), ("bytes=-7", size - 7, size),
         (f"bytes=0-{size * 9}", 0, size), (f"bytes=-{size * 9}", 0, size),
     ):  # fmt: skip
-        part = client.get("/api/jobs/1/tracks/1", headers={"Range": header})
+        part = reader.get("/api/jobs/1/tracks/1", headers={"Range": header})
         assert (part.status_code, part.content) == (206, content[start:end]), header
         assert part.headers["content-range"] == f"bytes {start}-{end - 1}/{size}"
     for header in (f"bytes={size}-", "bytes=-0"):
-        behind = client.get("/api/jobs/1/tracks/1", headers={"Range": header})
+        behind = reader.get("/api/jobs/1/tracks/1", headers={"Range": header})
         assert (behind.status_code, behind.headers["content-range"]) == (416, f"bytes */{size}")
     for header in ("bytes=5-2", "lines=0-1", "bytes=0-1,4-5", "bytes=-", "bytes=" + "9" * 30 + "-"):
-        assert client.get("/api/jobs/1/tracks/1", headers={"Range": header}).content == content, header
+        assert reader.get("/api/jobs/1/tracks/1", headers={"Range": header}).content == content, header
     tag = whole.headers["etag"]
-    assert client.get("/api/jobs/1/tracks/1", headers={"Range": "bytes=0-0", "If-Range": tag}).status_code == 206
-    assert client.get("/api/jobs/1/tracks/1", headers={"Range": "bytes=0-0", "If-Range": '"other"'}).status_code == 200
+    assert reader.get("/api/jobs/1/tracks/1", headers={"Range": "bytes=0-0", "If-Range": tag}).status_code == 206
+    assert reader.get("/api/jobs/1/tracks/1", headers={"Range": "bytes=0-0", "If-Range": '"other"'}).status_code == 200
 
 
-def test_a_head_says_the_length_and_keeps_nothing_open(home: Home, client: PageClient) -> None:
+def test_a_head_says_the_length_and_keeps_nothing_open(done_home: Home, reader: PageClient) -> None:
     for _ in range(50):
-        answer = client.head("/api/jobs/1/tracks/1")
-        assert (answer.status_code, int(answer.headers["content-length"])) == (200, vocals(home).stat().st_size)
+        answer = reader.head("/api/jobs/1/tracks/1")
+        assert (answer.status_code, int(answer.headers["content-length"])) == (200, vocals(done_home).stat().st_size)
     assert answer.content == b""
 
 
-def test_browsers_keep_the_name_of_a_download(client: PageClient) -> None:
-    inline = client.get("/api/jobs/1/tracks/1").headers["content-disposition"]
-    kept = client.get("/api/jobs/1/tracks/1?download=1").headers["content-disposition"]
+def test_browsers_keep_the_name_of_a_download(reader: PageClient) -> None:
+    inline = reader.get("/api/jobs/1/tracks/1").headers["content-disposition"]
+    kept = reader.get("/api/jobs/1/tracks/1?download=1").headers["content-disposition"]
     assert inline == "inline; filename=\"vocals.wav\"; filename*=UTF-8''vocals.wav"
     assert kept.startswith("attachment; ")
 

@@ -28,10 +28,9 @@ def status_of(home: Home, target: str, *headers: str) -> int:
         return int(connection.recv(4096).split()[1])
 
 
-@pytest.mark.usefixtures("client")
-def test_no_spelling_of_an_address_gets_around_the_login(home: Home) -> None:
+def test_no_spelling_of_an_address_gets_around_the_login(done_home: Home) -> None:
     for target in ("/", "/healthz", "/static/app.js", "/static/app.js?x=/api/status"):
-        assert status_of(home, target) == 200, target
+        assert status_of(done_home, target) == 200, target
     for path in ("metrics", "api/status", "api/jobs/1/tracks/1", "api/events", "nothing"):
         first = path[0]
         for target in (
@@ -39,7 +38,7 @@ def test_no_spelling_of_an_address_gets_around_the_login(home: Home) -> None:
             f"/%{ord(first):x}{path[1:]}", f"/{path}%00", f"/{path};x", f"http://127.0.0.1/{path}", f"http:///{path}",
             f"/api/login%2f..%2f..%2f{path}", f"/healthz%0a{path}", f"/{path.upper()}", "*",
         ):  # fmt: skip
-            assert status_of(home, target) in (400, 401, 404), target
+            assert status_of(done_home, target) in (400, 401, 404), target
 
 
 @pytest.mark.usefixtures("client")
@@ -82,11 +81,11 @@ def test_an_upload_is_known_again_by_a_text_that_was_cut_within_a_character(home
     assert client.facts("/api/uploads")["uploads"][0]["fingerprint"] == fingerprint
 
 
-def test_head_of_a_stream_ends(home: Home, client: PageClient) -> None:
+def test_head_of_a_stream_ends(done_home: Home, reader: PageClient) -> None:
     for _ in range(6):
-        assert client.head("/api/events").status_code == 200
-    cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
-    host, port = home.settings["web"]["listen"].split(":")
+        assert reader.head("/api/events").status_code == 200
+    cookie = "; ".join(f"{name}={value}" for name, value in reader.cookies.items())
+    host, port = done_home.settings["web"]["listen"].split(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         for method in ("HEAD /api/events", "GET /healthz"):
             connection.sendall(f"{method} HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {cookie}\r\n\r\n".encode())
@@ -97,9 +96,8 @@ def test_head_of_a_stream_ends(home: Home, client: PageClient) -> None:
             answers += more
 
 
-@pytest.mark.usefixtures("client")
-def test_a_body_of_two_lengths_is_refused_and_what_follows_it_is_not_read(home: Home) -> None:
-    host, port = home.settings["web"]["listen"].split(":")
+def test_a_body_of_two_lengths_is_refused_and_what_follows_it_is_not_read(done_home: Home) -> None:
+    host, port = done_home.settings["web"]["listen"].split(":")
     head = f"GET /healthz HTTP/1.1\r\nHost: {host}:{port}\r\n"
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         lengths = "Transfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\n"

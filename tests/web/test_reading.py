@@ -9,15 +9,15 @@ from tests.support.page_client import PASSWORD, Frames, PageClient
 from tests.support.running import Home, until, write_wav
 
 
-def test_status_is_that_of_the_command_line(home: Home, client: PageClient) -> None:
-    printed = json.loads(home.command("status", "--json").stdout)
-    assert client.facts("/api/status") == printed
+def test_status_is_that_of_the_command_line(done_home: Home, reader: PageClient) -> None:
+    printed = json.loads(done_home.command("status", "--json").stdout)
+    assert reader.facts("/api/status") == printed
 
 
-def test_a_job_has_the_keys_of_the_command_line_and_its_buttons(home: Home, client: PageClient) -> None:
-    (printed,) = json.loads(home.command("jobs", "--json").stdout)
-    (listed,) = client.facts("/api/jobs")["jobs"]
-    shown = client.facts("/api/jobs/1")
+def test_a_job_has_the_keys_of_the_command_line_and_its_buttons(done_home: Home, reader: PageClient) -> None:
+    (printed,) = json.loads(done_home.command("jobs", "--json").stdout)
+    (listed,) = reader.facts("/api/jobs")["jobs"]
+    shown = reader.facts("/api/jobs/1")
     for job in (listed, shown):
         assert {key: job[key] for key in printed} == printed
         assert job["actions"] == {"retry": False, "release": False, "cancel": False, "redo": True}
@@ -32,41 +32,41 @@ def test_a_job_has_the_keys_of_the_command_line_and_its_buttons(home: Home, clie
     assert [track["label"] for track in shown["media"]["tracks"]] == ["vocals", "no_vocals"]
 
 
-def test_facts_stand_beside_their_names(home: Home, client: PageClient) -> None:
-    facts = dict(client.facts("/api/jobs/1")["facts"])
+def test_facts_stand_beside_their_names(done_home: Home, reader: PageClient) -> None:
+    facts = dict(reader.facts("/api/jobs/1")["facts"])
     assert (facts["Rule"], facts["Length"], facts["Charged"]) == (
         "stems, for every audio or video file",
         "2s",
         "0.1 min",
     )
-    config = client.facts("/api/config")
-    assert dict(config["inboxes"][0]["facts"])["Results go to"] == f"`{home.outbox}`"
+    config = reader.facts("/api/config")
+    assert dict(config["inboxes"][0]["facts"])["Results go to"] == f"`{done_home.outbox}`"
     assert config["inboxes"][0]["rules"][0]["lines"][:2] == ["every audio or video file", "Stem separator: stem vocals"]
     assert dict(config["limits"])["License key"] == "set"
 
 
-def test_a_file_is_explained_in_sentences(home: Home, client: PageClient) -> None:
+def test_a_file_is_explained_in_sentences(done_home: Home, reader: PageClient) -> None:
     def explained(path: str) -> tuple[str | None, list[str]]:
-        asked = {"inbox": str(home.inbox), "path": path, "size": 1000, "seconds": 90}
-        found = client.get("/api/explain", params=asked).json()
+        asked = {"inbox": str(done_home.inbox), "path": path, "size": 1000, "seconds": 90}
+        found = reader.get("/api/explain", params=asked).json()
         return found["summary"], [one["tone"] for one in found["says"]]
 
     assert explained("new.wav") == ("Rule stems · 1m30s · 1.5 min", [])
     assert explained("notes.txt") == (None, ["bad"])
 
 
-def test_what_is_not_there_is_an_error_with_a_code(client: PageClient) -> None:
+def test_what_is_not_there_is_an_error_with_a_code(reader: PageClient) -> None:
     for path in ("/api/jobs/99", "/api/jobs/x", "/api/jobs/0x1", "/api/jobs/" + "9" * 400, "/api/nothing", "/nothing"):
-        answer = client.get(path)
+        answer = reader.get(path)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
 
 
-def test_a_parameter_that_means_nothing_is_refused(client: PageClient) -> None:
+def test_a_parameter_that_means_nothing_is_refused(reader: PageClient) -> None:
     for name, value in (
         ("state", "odd"), ("hold", "x"), ("day", "2026-13-45"), ("day", "now"), ("day", "9999-12-31"), ("limit", "0"),
         ("limit", "201"), ("before", "-1"), ("before", "9" * 30),
     ):  # fmt: skip
-        answer = client.get("/api/jobs", params={name: value})
+        answer = reader.get("/api/jobs", params={name: value})
         assert (answer.status_code, answer.json()["code"]) == (400, "bad_request"), (name, value)
 
 
@@ -94,17 +94,17 @@ def test_jobs_are_paged_and_filtered(home: Home, client: PageClient) -> None:
     assert found(rule="other") == found(day="2001-01-01") == []
 
 
-def test_history_sums_what_was_charged(home: Home, client: PageClient) -> None:
-    printed = json.loads(home.command("history", "--month", "--json").stdout)
-    assert client.facts("/api/history") == printed
+def test_history_sums_what_was_charged(done_home: Home, reader: PageClient) -> None:
+    printed = json.loads(done_home.command("history", "--month", "--json").stdout)
+    assert reader.facts("/api/history") == printed
 
 
-def test_the_configuration_is_shown_without_its_secrets(home: Home, client: PageClient) -> None:
-    answer = client.get("/api/config")
+def test_the_configuration_is_shown_without_its_secrets(done_home: Home, reader: PageClient) -> None:
+    answer = reader.get("/api/config")
     facts = answer.json()
     assert (facts["license_key"], facts["web"]["password"]) == ("set", "set")
     assert facts["inboxes"][0]["rules"][0]["tasks"][0]["mode"] == "stem_separator"
-    for secret in ("a-key", home.variables["LALALD_WEB_PASSWORD"]):
+    for secret in ("a-key", done_home.variables["LALALD_WEB_PASSWORD"]):
         assert secret not in answer.text
 
 
@@ -122,14 +122,14 @@ def test_a_stream_begins_with_everything_and_continues_with_changes(home: Home, 
                 break
 
 
-def test_a_session_has_four_streams(client: PageClient) -> None:
+def test_a_session_has_four_streams(reader: PageClient) -> None:
     with (
-        client.stream("GET", "/api/events") as one, client.stream("GET", "/api/events") as two,
-        client.stream("GET", "/api/events") as three, client.stream("GET", "/api/events") as four,
+        reader.stream("GET", "/api/events") as one, reader.stream("GET", "/api/events") as two,
+        reader.stream("GET", "/api/events") as three, reader.stream("GET", "/api/events") as four,
     ):  # fmt: skip
         streams = [Frames(stream) for stream in (one, two, three, four)]
         assert [stream.next()[0] for stream in streams] == ["snapshot"] * 4
-        fifth = client.get("/api/events")
+        fifth = reader.get("/api/events")
         assert (fifth.status_code, fifth.json()["code"]) == (429, "too_many_streams")
 
 
@@ -202,9 +202,9 @@ def test_the_log_has_the_words_of_notifications(home: Home, client: PageClient) 
     assert client.facts("/api/log", text="other")["events"] == []
 
 
-def test_metrics_need_a_password_or_a_token(home: Home, client: PageClient) -> None:
-    with PageClient(str(client.base_url)) as stranger:
+def test_metrics_need_a_password_or_a_token(done_home: Home, reader: PageClient) -> None:
+    with PageClient(str(reader.base_url)) as stranger:
         assert stranger.get("/metrics").status_code == 401
         answer = stranger.get("/metrics", headers={"Authorization": f"Bearer {PASSWORD}"})
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert answer.text == home.command("status", "--prometheus").stdout
+    assert answer.text == done_home.command("status", "--prometheus").stdout

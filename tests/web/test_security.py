@@ -13,6 +13,7 @@ import pytest
 from starlette.responses import Response
 
 from lalald.control import page_keys
+from lalald.sandbox.options import Options
 from lalald.sandbox.server import Sandbox
 from lalald.web.access.auth import Auth
 from lalald.web.access.login_tries import LoginTries
@@ -24,9 +25,8 @@ from tests.support.running import Home, until, write_wav
 TOKEN = "a-token-that-only-reads"
 
 
-@pytest.fixture
-def home(make_home: MakeHome, sandbox: Sandbox) -> Home:
-    home = make_home(sandbox.url)
+def guarded(home: Home) -> Home:
+    """With a page that has a token, a proxy and a second name, and one job that is done, whose name is hostile."""
     (home.root / "token").write_text(f"{TOKEN}\n")
     with_page(
         home, hosts=["music.example.org"], trusted_proxies=["127.0.0.2/32"], read_token_file=str(home.root / "token")
@@ -36,10 +36,27 @@ def home(make_home: MakeHome, sandbox: Sandbox) -> Home:
     return home
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """The page runs alone. Shared by tests that leave it as it was, but for sessions."""
+    with Sandbox(Options()) as sandbox:
+        home = guarded(Home(tmp_path_factory.mktemp("guarded"), sandbox.url))
+        with page_alone(home):
+            yield home
+
+
 @pytest.fixture
 def client(home: Home) -> Iterator[PageClient]:
-    with page_alone(home), logged_in(home) as client:
+    with logged_in(home) as client:
         yield client
+
+
+@pytest.fixture
+def besieged(make_home: MakeHome, sandbox: Sandbox) -> Iterator[Home]:
+    """Of the test alone: after many wrong passwords an address has to wait."""
+    home = guarded(make_home(sandbox.url))
+    with page_alone(home):
+        yield home
 
 
 def port_of(home: Home) -> int:
@@ -85,14 +102,13 @@ def test_a_request_of_another_site_is_refused_whatever_it_brings(home: Home, cli
     assert not [name for name in client.get("/api/status").headers if name.startswith("access-control")]
 
 
-@pytest.mark.usefixtures("client")
-def test_forwarded_headers_count_from_trusted_proxies_alone(home: Home) -> None:
+def test_forwarded_headers_count_from_trusted_proxies_alone(besieged: Home) -> None:
     forwarded = {
         "X-Forwarded-For": "203.0.113.9",
         "X-Forwarded-Proto": "https",
         "X-Forwarded-Host": "music.example.org",
     }
-    with PageClient(address_of(home)) as stranger:  # from 127.0.0.1, which no proxy has
+    with PageClient(address_of(besieged)) as stranger:  # from 127.0.0.1, which no proxy has
         for number in range(10):
             spoofed = {**forwarded, "X-Forwarded-For": f"203.0.113.{number}"}
             assert stranger.log_in_wrongly(spoofed).status_code == 401
@@ -103,7 +119,7 @@ def test_forwarded_headers_count_from_trusted_proxies_alone(home: Home) -> None:
         assert int(answer.headers["retry-after"]) > 1  # what the address has to wait, not all logins together
     proxy = httpx.HTTPTransport(local_address="127.0.0.2")
     origin = {"Origin": "https://music.example.org"}
-    with PageClient(address_of(home), transport=proxy, headers={**forwarded, **origin}) as behind:
+    with PageClient(address_of(besieged), transport=proxy, headers={**forwarded, **origin}) as behind:
         answer = until(lambda: (tried := behind.log_in()).status_code != 429 and tried, "the login is counted")
         assert answer.status_code == 200
         cookies = answer.headers.get_list("set-cookie")
@@ -112,11 +128,9 @@ def test_forwarded_headers_count_from_trusted_proxies_alone(home: Home) -> None:
         assert wrong.status_code == 403
 
 
-def test_a_thousand_wrong_passwords_do_not_touch_a_session_a_token_or_a_known_browser(
-    home: Home, client: PageClient
-) -> None:
+def test_a_thousand_wrong_passwords_do_not_touch_a_session_a_token_or_a_known_browser(besieged: Home) -> None:
     statuses: dict[int, int] = {}
-    with PageClient(address_of(home)) as stranger:
+    with logged_in(besieged) as client, PageClient(address_of(besieged)) as stranger:
         began_at = time.monotonic()
         for _ in range(1000):
             status = stranger.log_in("a wrong password").status_code
@@ -125,15 +139,14 @@ def test_a_thousand_wrong_passwords_do_not_touch_a_session_a_token_or_a_known_br
         token = {"Authorization": f"Bearer {TOKEN}"}
         assert stranger.get("/api/status", headers=token).status_code == 200
         assert stranger.log_in().status_code == 429
-    assert set(statuses) == {401, 429}
-    assert statuses[401] <= 11 + took / 10
-    assert client.get("/api/status").status_code == 200
-    assert client.post("/api/logout", json={}).status_code == 204
-    assert client.get("/api/status").status_code == 401
-    assert client.log_in().status_code == 200  # its device cookie says that it has logged in before
+        assert set(statuses) == {401, 429}
+        assert statuses[401] <= 11 + took / 10
+        assert client.get("/api/status").status_code == 200
+        assert client.post("/api/logout", json={}).status_code == 204
+        assert client.get("/api/status").status_code == 401
+        assert client.log_in().status_code == 200  # its device cookie says that it has logged in before
 
 
-@pytest.mark.usefixtures("client")
 def test_a_token_that_reads_cannot_do_anything_else(home: Home) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}", "X-Lalald": "1"}
     with httpx.Client(base_url=address_of(home), headers=headers) as reader:
@@ -163,7 +176,6 @@ def test_sessions_that_are_forged_old_or_logged_out_are_none(home: Home, client:
         assert other.get("/api/status").status_code == 401
 
 
-@pytest.mark.usefixtures("client")
 def test_a_link_logs_in_once(home: Home) -> None:
     link = home.command("web", "--link").stdout.strip()
     token = re.fullmatch(rf"{address_of(home)}/#login=([\w-]+)", link)
@@ -240,7 +252,6 @@ def test_bodies_that_make_no_sense_are_refused(client: PageClient) -> None:
     assert (large.status_code, large.json()["code"]) == (413, "too_large")
 
 
-@pytest.mark.usefixtures("client")
 def test_connections_beyond_the_limit_are_turned_away(home: Home) -> None:
     crowd = [socket.create_connection(("127.0.0.1", port_of(home)), timeout=5) for _ in range(256)]
     time_out = 5.0
@@ -259,14 +270,12 @@ def signed_at(home: Home, moment: float) -> str:
     return response.headers["set-cookie"].partition(";")[0]
 
 
-@pytest.mark.usefixtures("client")
 def test_a_session_ends_after_thirty_days(home: Home) -> None:
     for days, status in ((29.9, 200), (30.1, 401)):
         cookie = signed_at(home, time.time() - days * 86400)
         assert httpx.get(f"{address_of(home)}/api/status", headers={"Cookie": cookie}).status_code == status, days
 
 
-@pytest.mark.usefixtures("client")
 def test_a_stream_ends_with_its_session(home: Home) -> None:
     past = time.time() - 30 * 86400 + 2.0
     headers = {"Cookie": signed_at(home, past)}
