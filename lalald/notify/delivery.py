@@ -93,6 +93,16 @@ class Delivery:
         await self.ask(write)
         self._log.warning("notify.command_failed", entry=self.name, reason=reason)
 
+    async def refused(self, count: int, reason: str, write: Callable[[EventQueue], None]) -> None:
+        """The receiver will never accept them: it is there, and what was in its way is over."""
+        self._attempts, self._again_at = 0, float("-inf")
+
+        def record(queue: EventQueue) -> None:
+            write(queue)
+            queue.forget_trouble(self.name)
+
+        await self.dropped(count, reason, record)
+
     async def dropped(self, count: int, reason: str, write: Callable[[EventQueue], None]) -> None:
         """So many events are never sent; `write` moves past them."""
         self._log.error("notify.dropped", entry=self.name, events=count, reason=reason)

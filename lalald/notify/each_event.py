@@ -92,7 +92,7 @@ class EachEvent:
             case Failed():
                 await delivery.failed(event.id, result.reason)
             case Refused():
-                await delivery.dropped(1, result.reason, partial(_advance, delivery.name, event.id))
+                await delivery.refused(1, result.reason, partial(_advance, delivery.name, event.id))
         self._cursor = event.id
         return True
 

@@ -143,7 +143,7 @@ class Gathered:
             case Refused() | Failed():
                 sent.append(part.name)
                 dealt_with = partial(_deal_with, delivery.name, batch.span.upto, tuple(sent))
-                await delivery.dropped(part.happened, result.reason, dealt_with)
+                await delivery.refused(part.happened, result.reason, dealt_with)
         return True
 
 

@@ -120,6 +120,19 @@ def test_what_is_refused_is_dropped_alone(desk: Desk) -> None:
     assert (desk.reader.dropped, desk.reader.dropped_reason, desk.reader.cursor) == (1, "it answered 413", 3)
 
 
+@pytest.mark.parametrize("way", ["each", "gathered"])
+def test_a_receiver_that_refuses_is_no_longer_said_to_be_out_of_reach(desk: Desk, way: str) -> None:
+    sender = Sender(lambda number: Refused("it answered 410") if number else DOWN)
+    turns = each(desk, sender) if way == "each" else gathered(desk, sender, seconds=0.0)
+    desk.fail("a.mp3")
+    turn(turns)
+    assert (desk.reader.trouble, desk.reader.failing_since) == ("no connection", desk.clock.now())
+    desk.clock.turn(DAY)
+    turn(turns)
+    assert (desk.reader.trouble, desk.reader.failing_since) == (None, None)
+    assert (desk.reader.dropped_reason, desk.log.said("notify.back")) == ("it answered 410", [])
+
+
 def test_a_receiver_says_when_to_come_again(desk: Desk) -> None:
     desk.fail("a.mp3")
     assert turn(each(desk, Sender(lambda _: TryLater("it answered 503", 120.0)))) == 120

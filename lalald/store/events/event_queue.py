@@ -173,6 +173,10 @@ class EventQueue:
         ).fetchone() or (now,)
         return float(since)
 
+    def forget_trouble(self, name: str) -> None:
+        """The entry's receiver answers again, though nothing was sent."""
+        self.connection.execute("UPDATE event_readers SET failing_since = NULL, trouble = NULL WHERE name = ?", (name,))
+
     def count_dropped(self, name: str, count: int, reason: str, now: float) -> None:
         """So many events are never sent to the entry."""
         self.connection.execute(
