@@ -20,6 +20,7 @@ from lalald.errors import (
     StagingLostError,
     TransientError,
 )
+from lalald.filesystem.files import RESERVED_FREE_BYTES
 from lalald.filesystem.names import printable
 from lalald.jobs.job import Job, host_of
 from lalald.jobs.outcomes import Advance, Held, Outcome
@@ -104,7 +105,10 @@ def _hold_for_room(job: Job, free: int) -> Held | None:
     if free >= needed:
         return None
     place = printable(job.settings.outbox)
-    reason = f"{place} has {free:,} bytes free, {needed:,} are needed. The results are paid; make room within 24 hours."
+    reason = (
+        f"{place} has {free:,} bytes free, {needed:,} are needed, of which {RESERVED_FREE_BYTES:,} stay free."
+        " The results are paid; make room within 24 hours."
+    )
     return Held(Hold.DISK, reason, path=job.settings.outbox)
 
 

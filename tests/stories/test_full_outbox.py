@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lalald.filesystem.files import RESERVED_FREE_BYTES
 from lalald.jobs.states import Hold, Stage, State
 from tests.support.private_mounts import Filler, in_own_mounts, mount_disk
 from tests.support.worker_driver import WorkerDriver, run
@@ -48,6 +49,22 @@ async def _full(root: Path) -> None:
         assert visible(driver) == []
         await goes_on(driver, filler)
         assert driver.counts()["download"] == 3, "what has arrived is not fetched again"
+
+
+def test_a_charge_needs_all_the_room_that_its_delivery_needs(tmp_path: Path) -> None:
+    """Seen: the split asked for less than the download, so results were paid, and then waited for room."""
+    in_own_mounts(lambda: run(_nearly_full(tmp_path)))
+
+
+async def _nearly_full(root: Path) -> None:
+    mount_disk(root / "outbox", "20m")
+    filler = Filler(root / "outbox")
+    filler.fill(RESERVED_FREE_BYTES)
+    async with WorkerDriver(root, manifest=True) as driver:
+        await driver.drop("ep1.wav", seconds=2.0)
+        await driver.until_job("it is held", state=State.HELD, hold=Hold.DISK, stage=Stage.SPLIT)
+        assert driver.charges() == {}
+        await goes_on(driver, filler)
 
 
 @pytest.mark.parametrize(("room_bytes", "seen"), [(PAGE_BYTES, []), (16 * PAGE_BYTES, TRACKS)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lalald.errors import DiskFullError, FolderUnavailableError
+from lalald.filesystem.files import RESERVED_FREE_BYTES
 from lalald.filesystem.names import printable
 from lalald.jobs.job import Job, describe_error
 from lalald.jobs.outcomes import Held
@@ -32,5 +33,8 @@ async def _hold_for_room(job: Job, context: StageContext) -> Held | None:
     needed = room_for_results(job)
     if free >= needed:
         return None
-    reason = f"{printable(outbox)} has {free:,} bytes free, about {needed:,} are needed; nothing is charged before there is room"
+    reason = (
+        f"{printable(outbox)} has {free:,} bytes free, about {needed:,} are needed, of which {RESERVED_FREE_BYTES:,} stay free;"
+        " nothing is charged before there is room"
+    )
     return Held(Hold.DISK, reason, path=outbox)

@@ -46,13 +46,13 @@ def room_needed(job: Job) -> RoomNeeded:
 
 
 def room_for_results(job: Job) -> int:
-    """Bytes, estimated: each result is about as large as the source, unless the format changes."""
+    """Bytes, estimated: each result is about as large as the source, unless the format changes. What stays free is included."""
     tasks = (task for task in job.tasks if task.stage is not Stage.DONE)
-    return job.size * sum(len(expected_labels(task.mode, task.presets)) for task in tasks)
+    return job.size * sum(len(expected_labels(task.mode, task.presets)) for task in tasks) + RESERVED_FREE_BYTES
 
 
 def room_for_tracks(job: Job) -> int:
-    """Bytes of the tracks still to be delivered, as declared or else as large as the source, and what is left free for others."""
+    """Bytes of the tracks still to be delivered, as declared or else as large as the source, and what stays free for others."""
     return sum(likely_size(job, track) for _, _, track in undelivered_tracks(job)) + RESERVED_FREE_BYTES
 
 
