@@ -87,9 +87,11 @@ def story_of_odd_numbers(root: Path, sandbox: Sandbox) -> None:
         home.start()  # what is known is known after a restart
         more = odd_files(home.inbox, pitch=500.0)
         done(home, 2 * len(names))
-        for name in names + more:
-            explained = json.loads(home.command("explain", "--json", str(home.inbox / name)).stdout)
-            assert (explained[0]["taken"], explained[0]["state"]) == (True, "done")
+        paths = [str(home.inbox / name) for name in names + more]
+        explained = json.loads(home.command("explain", "--json", *paths).stdout)
+        assert [(one["path"], one["taken"], one["state"]) for one in explained] == [
+            (path, True, "done") for path in paths
+        ]
         for words in (["plan"], ["plan", "--json"], ["show", "1"], ["show", "1", "--json"], ["status"], ["jobs"]):
             scenario = home.command(*words)
             assert scenario.returncode == 0, scenario.stderr

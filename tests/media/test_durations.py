@@ -233,8 +233,8 @@ def test_damage_neither_raises_nor_reads_without_end(tmp_path: Path, name: str) 
         assert found is None or 0 < found <= 3_600_000
 
 
-NOISE = ("-f", "lavfi", "-i", "anoisesrc=c=pink:d=50:r=44100:a=0.5,adelay=10s:all=1")
-FILM = (*NOISE, "-f", "lavfi", "-i", "testsrc=s=160x120:d=60:r=25")
+NOISE = ("-f", "lavfi", "-i", "anoisesrc=c=pink:d=20:r=44100:a=0.5,adelay=10s:all=1")
+FILM = (*NOISE, "-f", "lavfi", "-i", "testsrc=s=160x120:d=30:r=25")
 ENCODED = {  # encoder and container: the file's name, what ffmpeg is told, and whether its length can be known
     "pcm_s24le": ("a.wav", (), True),
     "pcm_f32le": ("a.wav", (), True),
@@ -290,4 +290,4 @@ def test_files_of_real_encoders_are_read_or_unknown(tmp_path: Path, name: str) -
         pytest.skip("this ffmpeg has no such encoder")
     found = local_duration(tmp_path / file)
     assert (found is not None) == is_reliable, found
-    assert found is None or found == pytest.approx(60, rel=0.01)
+    assert found is None or found == pytest.approx(30, rel=0.01)

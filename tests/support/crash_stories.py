@@ -192,7 +192,7 @@ def carried(home: Home, sandbox: Sandbox, command: list[str]) -> int:
             return process.poll() is not None
 
         try:
-            until(ended, "the daemon ended", 120)
+            until(ended, "the daemon ended", 120, pause_seconds=0.06)  # each look opens the database
         finally:
             process.kill()
         return process.returncode

@@ -23,6 +23,9 @@ from lalald.filesystem.mount_pools import MountPools
 from lalald.store.database import FILE_NAME
 
 DEADLINE_SECONDS = 60.0  # what takes seconds alone takes many beside other work
+# DESIGN allows a stop 2 s. It takes 0.1 s where nothing stalls, and at most 1.5 s for what does; beside other tests a process may wait
+# for seconds for a processor. What a test of it is to find lasts longer: 8 s for a split on the wire, for ever for a dead share.
+MOST_STOP_SECONDS = 6.0
 
 
 def until(
