@@ -18,7 +18,7 @@ from lalald.inbox.scanning.cycle import IntakeCycle
 from lalald.inbox.scanning.scan import ScanReport
 from lalald.inbox.scanning.unreadable import Unreadable
 from lalald.inbox.set_aside import RunsOnStore
-from lalald.jobs.failures.unexpected_errors import describe_exception, is_exhaustion
+from lalald.jobs.failures.unexpected_errors import describe_exhaustion, is_exhaustion
 
 PROBE_SECONDS = 10.0  # at most, between checks of an unavailable inbox, and tries with a state folder that is full
 
@@ -95,7 +95,7 @@ class Intake:
             except Exception as error:
                 if not is_exhaustion(error):
                     raise
-                self._log.warning("inbox.out_of_resources", inbox=self._path, reason=describe_exception(error))
+                self._log.warning("inbox.out_of_resources", inbox=self._path, reason=describe_exhaustion(error))
                 self._cycle.schedule.note_failure(self._clock.monotonic())
         self._cycle_ended.set()
 

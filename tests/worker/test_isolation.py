@@ -14,7 +14,12 @@ from typing import Any
 
 import pytest
 
-from lalald.jobs.failures.unexpected_errors import describe_exception, is_exhaustion, signature
+from lalald.jobs.failures.unexpected_errors import (
+    describe_exception,
+    describe_exhaustion,
+    is_exhaustion,
+    signature,
+)
 from lalald.jobs.job import Job
 from lalald.jobs.states import Hold, Request, Stage, State
 from lalald.sandbox.options import Options
@@ -218,7 +223,9 @@ def test_what_runs_out_pauses_everything_and_counts_for_no_job(error: Exception,
             assert {job.state for job in await driver.rest()} == {State.DONE}
             assert driver.journal.of("step.stopped") == []
             assert driver.journal.of("job.failed") == []
-            assert len(driver.journal.of("resources.ran_out")) < 3 * MOST_TRIES
+            said = driver.journal.of("resources.ran_out")
+            assert len(said) < 3 * MOST_TRIES
+            assert all(one["reason"] == describe_exhaustion(error) for one in said)
 
     run(scenario(), speed=200.0)
 
@@ -381,6 +388,11 @@ def test_exhausted_resources_are_distinguished_from_errors_of_one_file() -> None
     wrapped = OddError()
     wrapped.__cause__ = OSError(errno.EMFILE, "too many open files")
     assert is_exhaustion(wrapped)
+    assert describe_exhaustion(wrapped).startswith("this process has as many files open as it may")
+    assert describe_exhaustion(MemoryError()) == "there is no memory left"
+    assert (
+        describe_exhaustion(RuntimeError("can't start new thread")) == "no further thread or process could be started"
+    )
 
 
 @pytest.mark.parametrize("words", ["\ud800", "a\nb\x00c", "x" * 5000, ""])

@@ -14,6 +14,12 @@ from lalald.errors import InternalFaultError, LalaldError, OutOfResourcesError, 
 Answer = TypeVar("Answer")
 
 _RAN_OUT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_WORDS = {
+    errno.ENOMEM: "there is no memory left",
+    errno.EMFILE: "this process has as many files open as it may (LimitNOFILE= of a unit, or `ulimit -n`)",
+    errno.ENFILE: "the system has as many files open as it can",
+    errno.EAGAIN: "no further thread or process could be started",
+}
 _NO_THREAD = "can't start new thread"  # CPython's words; its RuntimeError has no code
 _MOST_CHARACTERS = 500
 _OWN_CODE = os.path.dirname(lalald.__file__) + os.sep
@@ -32,6 +38,16 @@ def _ran_out(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in _RAN_OUT
     return isinstance(error, RuntimeError) and _NO_THREAD in str(error)
+
+
+def describe_exhaustion(error: BaseException) -> str:
+    """What ran out, in words; of an error for which `is_exhaustion` is true."""
+    for cause in _with_causes(error):
+        if isinstance(cause, MemoryError):
+            return _WORDS[errno.ENOMEM]
+        if isinstance(cause, OSError) and (words := _WORDS.get(cause.errno or 0)):
+            return words
+    return _WORDS[errno.EAGAIN]
 
 
 def _with_causes(error: BaseException) -> Iterator[BaseException]:

@@ -13,7 +13,12 @@ from typing import Any
 
 from lalald.clock import Clock
 from lalald.jobs.backoff import backoff_seconds
-from lalald.jobs.failures.unexpected_errors import describe_exception, is_exhaustion, signature
+from lalald.jobs.failures.unexpected_errors import (
+    describe_exception,
+    describe_exhaustion,
+    is_exhaustion,
+    signature,
+)
 from lalald.jobs.job import Job
 from lalald.jobs.outcomes import Failed, RetryLater
 from lalald.store.due import Demand
@@ -90,10 +95,10 @@ class InternalFaults:
                 step=step,
                 job=job.id,
                 path=job.path,
-                reason=describe_exception(error),
+                reason=describe_exhaustion(error),
                 seconds=pause,
             )
-        words = f"out of memory, descriptors or threads: {describe_exception(error)}. It will be retried."
+        words = f"{describe_exhaustion(error)}. It will be retried."
         return RetryLater(words, due_at=self._clock.now() + pause, is_counted=False)
 
     def _log_error(self, step: str, job: Job, error: Exception, errors: _JobErrors) -> None:
