@@ -178,7 +178,7 @@ def _source_gone(case: _Case) -> _Result:
     job = case.job
     lost = possibly_started(job) & case.requested_before
     is_fresh = _is_fresh(job, case.context.clock.now())
-    if is_fresh and not lost and (job.uploads_unknown or any(task.task_id for task in job.tasks)):
+    if is_fresh and not lost and job.uploads_unknown:
         return _refused(case)
     if case.task.number not in lost:
         job = job.with_task(case.task.not_requested())

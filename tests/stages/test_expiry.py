@@ -52,6 +52,21 @@ def test_sources_of_a_former_account_are_uploaded_again_and_charged_once(tmp_pat
     run(scenario())
 
 
+def test_a_task_that_the_former_account_did_not_start_gets_a_source_in_the_next_one(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with WorkerDriver(tmp_path, asked=LEAD_AND_VOICE) as driver:
+            driver.sandbox.faults("change_voice:429*0")
+            await driver.drop("ep1.wav")
+            await driver.until(driver.charges, "the first task is started")
+            driver.api.use_key(FoundKey(LicenseKey("the-key-of-another-account")))
+            driver.sandbox.faults()
+            await driver.until(lambda: driver.charges().total() == 2, "the second one is started by the next account")
+            assert driver.counts()["upload"] == 2
+            assert sorted(driver.charges().values()) == [1, 1]
+
+    run(scenario())
+
+
 def test_a_source_that_is_refused_after_a_second_upload_fails_without_a_charge(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with WorkerDriver(tmp_path) as driver:
