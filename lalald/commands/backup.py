@@ -16,6 +16,8 @@ from lalald.reports.formatting import count, printable
 from lalald.store import backup
 from lalald.store.database import FILE_NAME, connect_any_version
 
+_OWN_NAMES = ("lalald.", "inspected", "web-key")  # in the state folder; some are there only while the daemon runs
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON: an object")
@@ -23,17 +25,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    folder = state_dir(arguments.config)
-    target = Path(os.path.abspath(arguments.file))
+    folder, target = state_dir(arguments.config), Path(os.path.abspath(arguments.file))
     if target.is_dir():
         raise UsageError(
             f"{printable(str(target))} is a folder.", hint=f"Name a file in it: {printable(str(target / FILE_NAME))}"
         )
-    if not target.parent.is_dir():
+    target_folder = target if arguments.file.endswith("/") else target.parent
+    if not target_folder.is_dir():
         raise UsageError(
-            f"{printable(str(target.parent))} is not a folder.", hint="Create it, or name a file elsewhere."
+            f"{printable(str(target_folder))} is not a folder.", hint="Create it, or name a file elsewhere."
         )
-    if target.parent.resolve() == folder.resolve() and target.name.startswith(FILE_NAME):
+    if target.parent.resolve() == folder.resolve() and target.name.startswith(_OWN_NAMES):
         raise UsageError(
             f"{printable(target.name)} is a name of lalald's own in its state folder.",
             hint="Choose another name or folder.",

@@ -6,16 +6,18 @@ import json
 import os
 import sqlite3
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lalald.errors import FileError, NameTakenError, StoreError
-from lalald.filesystem.files import sync_file, sync_folder, translate_errors
+from lalald.filesystem.files import is_denied, permission_hint, sync_file, sync_folder
 from lalald.filesystem.names import printable
 from lalald.filesystem.placeholders import clear_reservation
 from lalald.filesystem.renaming import rename_without_replacing
 
+_HINT = "Check the room there; the database was only read, and nothing was left behind."
 COPIED = "copied_at"  # in the saved state of a copy: when it was made
 
 
@@ -35,17 +37,17 @@ def back_up(source: sqlite3.Connection, target: Path, now: float) -> Backup:
     The copy appears under its name once it is whole, checked and on disk; it needs no other file beside it, and only its owner can
     read it. It says when it was made (`now`): a daemon that starts with it holds what may have been paid for since then.
 
-    Raises NameTakenError, FileError, DiskFullError, StoreError for a damaged database, and sqlite3.Error of the source.
+    Raises NameTakenError, FileError, StoreError for a damaged database, and sqlite3.Error of the source.
     """
     unfinished = target.with_name(f".{target.name}.part")
-    with translate_errors(str(target)):
+    with _about_the_copy(target):
         clear_reservation(str(target))  # by a copy that was killed
         _refuse_taken(target, unfinished)
         _remove(unfinished)
         descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         version, jobs = _copy(source, unfinished, now)
-        with translate_errors(str(target)):
+        with _about_the_copy(target):
             size_bytes = _publish(descriptor, unfinished, target)
     finally:
         if _is_at(unfinished, descriptor):
@@ -53,6 +55,20 @@ def back_up(source: sqlite3.Connection, target: Path, now: float) -> Backup:
                 _remove(unfinished)
         os.close(descriptor)
     return Backup(target, version, size_bytes, jobs)
+
+
+@contextmanager
+def _about_the_copy(target: Path) -> Iterator[None]:
+    """Turn OSErrors within into FileErrors that name the folder: the copy's hidden name means nothing to people."""
+    try:
+        yield
+    except OSError as error:
+        hint = permission_hint(error) if is_denied(error) else _HINT
+        raise FileError(_not_made(target, error.strerror or str(error)), hint=hint, path=str(target)) from error
+
+
+def _not_made(target: Path, cause: str) -> str:
+    return f"{printable(str(target.parent))}: the copy could not be made: {cause}."
 
 
 def _refuse_taken(target: Path, unfinished: Path) -> None:
@@ -84,10 +100,7 @@ def _copy(source: sqlite3.Connection, target: Path, now: float) -> tuple[int, in
             (jobs,) = copy.execute("SELECT count(*) FROM jobs").fetchone()
             _mark(copy, now)
         except sqlite3.OperationalError as error:
-            raise FileError(
-                f"{printable(str(target.parent))}: the copy could not be made: {error}.",
-                hint="Check the room there; the database was only read, and nothing was left behind.",
-            ) from error
+            raise FileError(_not_made(target, str(error)), hint=_HINT) from error
     if verdict != "ok":
         raise StoreError(
             f"the copy is damaged ({verdict}) and was removed; the database was only read.",

@@ -699,7 +699,14 @@ def test_a_damaged_database_is_reported_and_not_changed(filled_store: FilledStor
 
 
 def test_a_backup_is_not_written_to_a_name_that_the_database_uses(filled_store: FilledStore) -> None:
-    for name in ("lalald.sqlite3-wal", "lalald.sqlite3-journal", "lalald.sqlite3.version-3"):
+    for name in (
+        "lalald.sqlite3-wal",
+        "lalald.sqlite3.version-3",
+        "lalald.lock",
+        "lalald.sock",
+        "inspected",
+        "web-key",
+    ):
         target = filled_store.state / name
         complaint = filled_store.complained("backup", str(target), code=2)
         assert f"{name} is a name of lalald's own in its state folder" in complaint
@@ -707,6 +714,7 @@ def test_a_backup_is_not_written_to_a_name_that_the_database_uses(filled_store: 
     assert filled_store.call("backup", str(filled_store.state / "monday.sqlite3"))[0] == 0
     complaint = filled_store.complained("backup", str(filled_store.state / "missing" / "monday.sqlite3"), code=2)
     assert "/missing is not a folder" in complaint
+    assert "/new is not a folder" in filled_store.complained("backup", str(filled_store.state / "new") + "/", code=2)
 
 
 def test_damage_that_shows_only_when_it_is_read_is_reported_in_plain_words(filled_store: FilledStore) -> None:
