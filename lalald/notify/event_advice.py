@@ -39,7 +39,7 @@ def charge(fact: Fact, number: int, minutes: float | None) -> str:
         return f"Charged so far: {cost_text(known)} min."
     if fact.data.get("paid") or any(job.get("paid") for job in _jobs(fact)):
         return "A charge may have begun."
-    return "Nothing was charged." if number == 1 else "No charge is recorded."
+    return "Charged so far: nothing."
 
 
 def _jobs(fact: Fact) -> list[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from lalald.filesystem.names import printable
 from lalald.jobs.event_facts import LICENSE, Fact
 from lalald.jobs.event_kinds import EventKind
 from lalald.jobs.spending.prices import cost_text, free_text
+from lalald.jobs.states import Hold
 from lalald.notify.event_advice import charge, remedy
 from lalald.reports.hold_advice import HELD_FOR, why_held
 
@@ -52,7 +53,9 @@ def event_text(
     Without `names` neither files nor reasons are named. `quote_headline`: another way to quote a name there.
     """
     number = fact.count if count is None else count
-    reason = fact.data.get("error") or fact.data.get("reason") or fact.data.get("warning") or ""
+    reason = (
+        "" if _says_all(fact) else fact.data.get("error") or fact.data.get("reason") or fact.data.get("warning") or ""
+    )
     return EventText(
         _headline(fact, number, minutes, names=names, quote=quote_headline or quote),
         quote(str(reason)) if names else "",
@@ -60,6 +63,11 @@ def event_text(
         tuple(quote(name) for name in _names(fact)) if names else (),
         remedy(fact, number),
     )
+
+
+def _says_all(fact: Fact) -> bool:
+    """The reason of this hold repeats the headline and the remedy."""
+    return fact.kind is EventKind.JOB_HELD and fact.data["hold"] == Hold.FIRST_SCAN
 
 
 def _headline(fact: Fact, number: int, minutes: float | None, *, names: bool, quote: Quote) -> str:

@@ -282,7 +282,7 @@ def test_2500_failures_of_one_cause_in_a_minute_are_one_message(desk: Desk) -> N
     assert message.title == "lalald: 2,500 files failed"
     assert message.body.splitlines() == [
         "no audio in it", *(f"• {number}.mp3" for number in range(10)), "and 2,490 more",
-        "No charge is recorded.", f"`lalald jobs --failed` lists them. {CONVERT} Trying these files again will not help.",
+        "Charged so far: nothing.", f"`lalald jobs --failed` lists them. {CONVERT} Trying these files again will not help.",
     ]  # fmt: skip
 
 

@@ -46,9 +46,9 @@ def failure(**facts: Any) -> Fact:
 @pytest.mark.parametrize(
     ("facts", "lines"),
     [
-        ({}, ["Nothing was charged.", "`lalald retry 7` resumes it."]),
+        ({}, ["Charged so far: nothing.", "`lalald retry 7` resumes it."]),
         ({"paid": True}, ["A charge may have begun."]),
-        ({"failure": "too_long"}, ["Nothing was charged.", "Split it into shorter parts"]),
+        ({"failure": "too_long"}, ["Charged so far: nothing.", "Split it into shorter parts"]),
         ({"failure": "key"}, ["Then: `lalald retry 7` resumes it."]),
         ({"failure": "results_left", "minutes": 2.0, "paid": True}, ["Charged so far: 2.0 min.", "`lalald redo 7` pays again."]),
         ({"failure": "service_failed", "minutes": 2.0, "paid": True, "paid_again": 2.0}, ["and pays 2.0 min again."]),
@@ -88,7 +88,8 @@ def test_a_long_path_hides_not_what_happened() -> None:
         (Hold.MINUTES, {"hold_source": HoldSource.PER_FILE}, "above minutes.per_file", "`lalald release 7` lets one past"),
         (Hold.LOST_TASK, {"minutes": 2.0, "task": {"task_id": "t"}}, "its task makes no progress", "so far: 2.0 min.\nAlready paid"),
         (Hold.LOST_TASK, {"task": {"requested_at": 1.0}}, "a task may have been paid", "A charge may have begun."),
-        (Hold.DISK, {}, "there is no room", "Nothing was charged."),
+        (Hold.FIRST_SCAN, {"hold_reason": "twice"}, "before the first scan", "Charged so far: nothing.\n`lalald plan` shows"),
+        (Hold.DISK, {}, "there is no room", "Charged so far: nothing."),
     ],
 )  # fmt: skip
 def test_a_hold_says_its_limit_and_what_its_release_does(

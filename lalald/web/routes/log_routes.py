@@ -75,7 +75,7 @@ def _event(event: Event) -> dict[str, Any]:
         "event": str(fact.kind),
         "problem": fact.is_problem,
         "title": f"{text.headline}.",
-        "message": " ".join(filter(None, (text.reason, text.charge))),
+        "message": text.reason,
         "hint": text.remedy or None,
         "job": about.get("id"),
         "path": about.get("path"),
