@@ -73,7 +73,7 @@ def test_an_inbox_that_dies_during_a_check_is_reported_once_and_used_again(
     driver, other = place_at(tmp_path / "share", watch), place_at(tmp_path / "disk", "native")
 
     async def story() -> None:
-        with Share(driver.folder) as share, own_disks(slow_seconds=0.2, probe_seconds=0.4, stuck_seconds=1.5) as disks:
+        with Share(driver.folder) as share, own_disks(slow_seconds=0.2, probe_seconds=1.5, stuck_seconds=1.5) as disks:
             async with running(driver, disks) as intake, running(other, disks):
                 await reported_state(driver, available=True)
                 share.stop_answering(*operations)

@@ -11,4 +11,4 @@ from lalald.config import load
 from lalald.daemon.daemon import run
 from lalald.filesystem.mount_pools import MountPools
 
-sys.exit(run(load(Path(sys.argv[1]), os.environ), open_disks=partial(MountPools, slow_seconds=0.3, probe_seconds=0.3)))
+sys.exit(run(load(Path(sys.argv[1]), os.environ), open_disks=partial(MountPools, slow_seconds=0.3, probe_seconds=1.0)))
