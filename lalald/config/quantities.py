@@ -84,12 +84,12 @@ def _clear_unit(prefix: str, letter: str | None) -> bool:
 
 
 def format_size(size_bytes: int) -> str:
-    """A size for people, in thousands, to one decimal: `500MB`, `9.4MB`, `12B`."""
-    for unit in ("B", "KB", "MB", "GB"):
-        number = f"{size_bytes / _BYTES[unit]:.1f}".removesuffix(".0")
+    """A size for people, in thousands, to one decimal: `500 MB`, `9.4 MB`, `12 B`."""
+    for power, unit in enumerate(("B", "kB", "MB", "GB")):
+        number = f"{size_bytes / 1000**power:.1f}".removesuffix(".0")
         if float(number) < 1000:
-            return f"{number}{unit}"
-    return f"{size_bytes / _BYTES['TB']:.1f}".removesuffix(".0") + "TB"
+            return f"{number} {unit}"
+    return f"{size_bytes / 1000**4:.1f}".removesuffix(".0") + " TB"
 
 
 def parse_rate(text: str) -> int:

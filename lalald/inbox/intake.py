@@ -122,11 +122,6 @@ class Intake:
         self._cycle.schedule.request_check()
         self._wake.set()
 
-    def request_inspection(self, path: str) -> None:
-        """Inspect one file, by its path relative to the inbox."""
-        self._cycle.registrar.request(path)
-        self._wake.set()
-
     def replace(self, inbox: Inbox) -> None:
         """Use other settings from now on; the path is the same. Files that wait to be finished start to wait again."""
         self._cycle.replace(inbox)

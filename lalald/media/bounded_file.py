@@ -37,7 +37,7 @@ class BoundedFile:
         expected = max(0, min(count, self.size - offset))
         start = offset - self._piece_at
         if not expected:
-            self._spend(0)  # and no read: an absurd offset is none that the system takes
+            self._spend(0)  # without a read: the system may refuse an absurd offset
             return b""
         if start < 0 or start + expected > len(self._piece):
             wanted = max(expected, _PIECE_BYTES)

@@ -34,7 +34,7 @@ def forecast(
     decides. With --all only jobs resume that fit by what is known. `limits` is None if the configuration cannot be read: then no job
     is predicted to stay held.
     """
-    return _foretold((_released(job, duration(job), are_named=are_named) for job in jobs), reports, limits)
+    return _quotes((_released(job, duration(job), are_named=are_named) for job in jobs), reports, limits)
 
 
 def _released(job: Job, seconds: float | None, *, are_named: bool) -> tuple[Quote, Job | None]:
@@ -53,7 +53,7 @@ def forecast_retry(
     duration: DurationOf = duration_of,
 ) -> list[Quote]:
     """The same for the retry of each failed or cancelled job; `now` matches a job to the current rules."""
-    return _foretold(
+    return _quotes(
         (
             (quote_of_retry(job, now, duration), replace(resumed(now(job), time.time()), duration=duration(job)))
             for job in jobs
@@ -72,7 +72,7 @@ def forecast_redo(
     duration: DurationOf = duration_of,
 ) -> list[Quote]:
     """The same for jobs that are processed again, as new jobs, by the current rules."""
-    return _foretold((_again(job, now(restart(job)), duration(job)) for job in jobs), reports, limits)
+    return _quotes((_again(job, now(restart(job)), duration(job)) for job in jobs), reports, limits)
 
 
 def _again(job: Job, again: Job, seconds: float | None) -> tuple[Quote, Job]:
@@ -84,7 +84,7 @@ def _again(job: Job, again: Job, seconds: float | None) -> tuple[Quote, Job]:
     return quote(job, "is processed again as a new job", again.tasks, seconds), new
 
 
-def _foretold(cases: Iterable[tuple[Quote, Job | None]], reports: Reports, limits: Minutes | None) -> list[Quote]:
+def _quotes(cases: Iterable[tuple[Quote, Job | None]], reports: Reports, limits: Minutes | None) -> list[Quote]:
     """The quotes with what the spend guard will say to each job as it is after the request; to None it says nothing."""
     guard = SpendForecast.of(reports, limits) if limits is not None else None
     return asyncio.run(_predict(cases, guard))

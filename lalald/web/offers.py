@@ -67,8 +67,8 @@ def offers(
     if action == RELEASE:
         quotes = forecast(jobs, reports, limits, are_named=are_named, duration=duration)
     else:
-        foretell = forecast_retry if action == RETRY else forecast_redo
-        quotes = foretell(jobs, reports, limits, by_rules_of(config), duration=duration)
+        forecast_again = forecast_retry if action == RETRY else forecast_redo
+        quotes = forecast_again(jobs, reports, limits, by_rules_of(config), duration=duration)
     latest = latest_ids(reports, [job.id for job in jobs])
     return [_offer(one, job, latest.get(job.id)) for one, job in zip(quotes, jobs, strict=True)]
 

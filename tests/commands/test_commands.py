@@ -80,7 +80,7 @@ lalald 0.1.0 is running since 2027-01-13 08:00  /config
 ! 1 job held (minutes, about 9.0 min): #4 needs 9.0 minutes, minutes.per_file allows 5
   Top up, or raise the limits and reload: they resume. `lalald release ID` lets one past its limit, never past the minutes left.
 
-running   #7  sending.wav  uploading   25 %  250KB/s  15 s left
+running   #7  sending.wav  uploading   25 %  250 kB/s  15 s left
           #6  mix.wav      processing  20 %
 waiting   2 jobs (2 to upload); about 18.0 min will be charged
 finished  #1  podcasts/ep1.mp3  → /out/podcasts/ep1  3.0 min charged  39 d ago
@@ -104,7 +104,7 @@ def test_status_fits_the_terminal_and_24_lines(filled_store: FilledStore, width:
     report = " ".join(printable)
     for command in ("`lalald jobs --failed`", "`lalald retry ID`", "`lalald release ID`"):
         assert command in report, "a command is never broken"
-    for words in ("25 %", "250KB/s", "15 s left", "3.0 min charged", "39 d ago"):
+    for words in ("25 %", "250 kB/s", "15 s left", "3.0 min charged", "39 d ago"):
         assert words in report
 
 
@@ -626,7 +626,7 @@ job 5
   inbox            /in
   outbox           /out
   rule             podcasts
-  size             5MB (5,000,000 bytes)
+  size             5 MB (5,000,000 bytes)
   duration         3m
   minutes charged  0.0
   source id        source-5
@@ -652,8 +652,8 @@ def test_show_has_everything_about_a_job(filled_store: FilledStore) -> None:
     assert filled_store.said("show", "5") == SHOW
     done = filled_store.said("show", "#1")
     assert done.splitlines()[-5:] == [
-        "  track voice      /out/podcasts/ep1/voice.mp3 (1MB)",
-        "  track no_voice   /out/podcasts/ep1/no_voice.mp3 (1MB)",
+        "  track voice      /out/podcasts/ep1/voice.mp3 (1 MB)",
+        "  track no_voice   /out/podcasts/ep1/no_voice.mp3 (1 MB)",
         "",
         "charges",
         "  2026-12-06 08:00:00  3.0 min  task 1  task-1",

@@ -84,8 +84,8 @@ def test_an_invalid_or_ambiguous_size_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("size", "text"),
     [
-        (0, "0B"), (999, "999B"), (1000, "1KB"), (1234, "1.2KB"), (999_949, "999.9KB"), (999_999, "1MB"),
-        (9_400_000, "9.4MB"), (500_000_000, "500MB"), (2 * 10**12, "2TB"), (5 * 10**15, "5000TB"),
+        (0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1234, "1.2 kB"), (999_949, "999.9 kB"), (999_999, "1 MB"),
+        (9_400_000, "9.4 MB"), (500_000_000, "500 MB"), (2 * 10**12, "2 TB"), (5 * 10**15, "5000 TB"),
     ],
 )  # fmt: skip
 def test_a_size_is_written_in_its_unit(size: int, text: str) -> None:

@@ -294,7 +294,7 @@ def test_the_file_of_a_discarded_job_is_inspected_again(tmp_path: Path) -> None:
             driver.put("a.mp3")
             (job,) = await driver.wait_for(["a.mp3"])
             await driver.thread.run(lambda store: store.drop_file(job))
-            intake.request_inspection("a.mp3")
+            intake.request_rescan()
             await driver.wait_for(["a.mp3", "a.mp3"])
 
     run_story(story)

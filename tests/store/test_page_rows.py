@@ -15,6 +15,7 @@ from lalald.store.database import FILE_NAME
 from lalald.store.page import logins, recorded_actions, upload_rows, verdicts
 from lalald.store.page.recorded_actions import RecordedAction
 from lalald.store.page.upload_rows import Upload
+from lalald.store.queries import Reports
 from lalald.store.request_writer import Kind, Requests
 from lalald.store.schema import migrations
 
@@ -37,6 +38,21 @@ def test_a_request_that_was_left_for_the_version_before_is_still_there(tmp_path:
     ((number, kind, argument),) = store.connection.execute("SELECT id, kind, argument FROM requests").fetchall()
     assert (kind, argument, verdicts.request_seen(store.connection, number)) == ("redo", "7", None)
     store.close()
+
+
+def test_the_actions_that_the_version_before_recorded_keep_their_keys_and_verdicts(tmp_path: Path) -> None:
+    """Else a request that is sent again after the upgrade would act, and pay, a second time."""
+    before = migrations.MIGRATIONS.index(migrations._RECORDED_ACTIONS)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as old:
+        migrations.bring_to(old, 0, before)
+        values = ("key-1", 0, 7, "redo", "abc", 1, "done", "Job 7 was restarted.", 8, NOW, NOW + 1)
+        old.execute(f"INSERT INTO asked_actions VALUES ({', '.join('?' * len(values))})", values)
+    Store.open(tmp_path).close()
+    with Reports.open(tmp_path) as reports:
+        (found,) = recorded_actions.recorded_with(reports, "key-1")
+        acted = reports.connection.execute("SELECT requested_at, acted_at FROM recorded_actions").fetchall()
+    assert found == RecordedAction("key-1", 7, "redo", "abc", True, "done", "Job 7 was restarted.", 8)
+    assert acted == [(NOW, NOW + 1)]
 
 
 def test_what_is_asked_already_is_not_asked_twice(requests: Requests) -> None:

@@ -18,6 +18,7 @@ from lalald.jobs.states import Hold, Request, Stage, State
 from lalald.store.queries import Reports
 from lalald.store.report_types import HoldReport, InboxReport
 from lalald.store.request_writer import FITTING, Kind, Requests
+from lalald.store.tables.skipped_files import skipped_files
 from tests.support.filled_store import HOUR, NOW, ODD_NAME, FilledStore
 
 
@@ -262,12 +263,16 @@ def test_the_questions_of_a_summary_use_indices(filled_store: FilledStore) -> No
         list(islice(reports.jobs(states=[State.FAILED], limit=50), 1))
         reports.spent_since(NOW)
         reports.asked()
+        skipped_files(reports.connection, ["/in", "/other"])
         reports.connection.set_trace_callback(None)
         for query in {query for query in queries if query.startswith("SELECT")}:
             plans += [f"{row[3]}  <- {query}" for row in reports.connection.execute(f"EXPLAIN QUERY PLAN {query}")]
     full = [plan for plan in plans if plan.startswith("SCAN jobs") and "INDEX" not in plan.split("<-")[0]]
     assert full == []
     assert any("jobs_finished" in plan for plan in plans)
+    files = [plan for plan in plans if "FROM files" in plan]
+    assert files
+    assert all("files_skipped" in plan.split("<-")[0] for plan in files)
     assert any("SCAN requests" in plan for plan in plans)
 
 

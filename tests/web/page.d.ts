@@ -557,7 +557,7 @@ interface Queue {
 interface Format {
   figure(number: number): string;
   /** "1 job", "2,500 jobs" */
-  count(number: number, word: string, plural?: string): string;
+  count(number: number, word: string): string;
   /** A price or a charge, rounded up to one decimal. */
   minutes(price: number | null | undefined): string;
   /** Minutes that may be spent, rounded down to one decimal. */
@@ -669,6 +669,8 @@ interface Adding {
   pathOf(candidate: Candidate): string;
   isOpen(candidate: Candidate): boolean;
   isSendable(candidate: Candidate): boolean;
+  /** Whether its content may have been paid for: its price is the highest that is possible. */
+  isAtMost(candidate: Pick<Candidate, "found">): unknown;
   candidateRow(candidate: Candidate, remove: () => void): Child;
   /** Those of this browser. */
   uploads(): Child;

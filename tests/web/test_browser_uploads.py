@@ -94,6 +94,11 @@ def test_a_name_in_use_is_reported_before_anything_is_sent(
     page.set_input_files("input[type=file]", [tmp_path / "song.wav"])
     page.locator(".candidate .bad").wait_for()
     assert page.get_by_role("button", name="Send 0 files").is_disabled()
+    write_wav(tmp_path / "new.wav")
+    page.set_input_files("input[type=file]", [tmp_path / "new.wav"])
+    page.get_by_role("button", name="Send 1 file").wait_for()
+    total = page.locator(".bar.send p")
+    assert total.inner_text().startswith("1 file: 0."), "it is no copy of anything that was paid"
 
 
 def arrived(home: Home) -> bytes:

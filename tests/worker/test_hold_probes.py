@@ -52,8 +52,10 @@ def test_a_folder_that_stays_away_is_probed_less_and_less(tmp_path: Path) -> Non
                 await driver.drop("ep1.wav")
                 await driver.until_job("it is held", state=State.HELD, hold=Hold.MOUNT, stage=Stage.SPLIT)
                 began_at = driver.clock.monotonic()
-                pauses = driver.worker.holds.folders.schedule.pauses
-                await driver.until(lambda: 160.0 in pauses(), "the fifth probe")
+                schedule = driver.worker.holds.folders.schedule
+                await driver.until(
+                    lambda: 160.0 in [pause for _, pause in schedule._pauses.values()], "the fifth probe"
+                )
                 assert 140.0 <= driver.clock.monotonic() - began_at <= 300.0
                 share.answer()
 

@@ -52,7 +52,7 @@ def _duration(file: BoundedFile, start: int, end: int) -> float | None:
 
 
 def elements(file: BoundedFile, start: int, end: int) -> Iterator[Element]:
-    """Those that follow each other; one of unknown length is the last. Raises EOFError, ValueError, OSError on what are none."""
+    """Successive elements; one of unknown length is the last. Raises EOFError, ValueError or OSError on anything else."""
     for _ in range(_MAX_ELEMENTS):
         if start >= end:
             return

@@ -124,7 +124,7 @@ def page_checksum(page: bytearray) -> int:
 
 
 def renumber_pages(pages: bytearray, serial: int, shift: int) -> int:
-    """Adds to the numbers of one stream's pages in a buffer. How many bytes of it whole pages take.
+    """Add to the numbers of one stream's pages in a buffer. Returns how many of its bytes are whole pages.
     Raises UnwritableError on anything else."""
     start = 0
     while start + HEADER_BYTES <= len(pages):

@@ -43,15 +43,15 @@ _COLUMNS = "key, job_id, action, body_sha256, is_accepted, code, message, new_jo
 
 def recorded_with(reports: Reports, key: str) -> list[RecordedAction]:
     """The actions recorded with a key; empty for a new key."""
-    rows = reports.connection.execute(f"SELECT {_COLUMNS} FROM asked_actions WHERE key = ? ORDER BY place", (key,))
+    rows = reports.connection.execute(f"SELECT {_COLUMNS} FROM recorded_actions WHERE key = ? ORDER BY place", (key,))
     return [_from_row(row) for row in rows]
 
 
 def record_actions(requests: Requests, actions: Iterable[RecordedAction], now: float) -> None:
     """In the transaction that queues the requests."""
-    requests.connection.execute("DELETE FROM asked_actions WHERE asked_at < ?", (now - KEPT_SECONDS,))
+    requests.connection.execute("DELETE FROM recorded_actions WHERE requested_at < ?", (now - KEPT_SECONDS,))
     requests.connection.executemany(
-        f"INSERT INTO asked_actions ({_COLUMNS}, place, asked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO recorded_actions ({_COLUMNS}, place, requested_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 one.key,
@@ -73,7 +73,7 @@ def record_actions(requests: Requests, actions: Iterable[RecordedAction], now: f
 def acted_since(reports: Reports, since: float) -> tuple[dict[str, Sequence[dict[str, Any]]], float]:
     """Verdicts since that moment by key, and the moment up to which they were read."""
     rows = reports.connection.execute(
-        f"SELECT {_COLUMNS}, acted_at FROM asked_actions WHERE acted_at > ? ORDER BY acted_at", (since,)
+        f"SELECT {_COLUMNS}, acted_at FROM recorded_actions WHERE acted_at > ? ORDER BY acted_at", (since,)
     ).fetchall()
     found: dict[str, list[dict[str, Any]]] = {}
     for *columns, acted_at in rows:

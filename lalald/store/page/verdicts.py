@@ -26,7 +26,7 @@ def note_acted(
 ) -> None:
     """The daemon's verdict, in the transaction of what it did. One that it has given stays."""
     connection.execute(
-        "UPDATE asked_actions SET code = ?, message = ?, is_accepted = ?, new_job = ?, acted_at = ?"
+        "UPDATE recorded_actions SET code = ?, message = ?, is_accepted = ?, new_job = ?, acted_at = ?"
         " WHERE key = ? AND job_id = ? AND code = ?",
         (code, message, code == "done", new_job, now, key, job_id, ASKED),
     )
@@ -41,7 +41,7 @@ def latest_id(connection: sqlite3.Connection, job_id: int) -> int | None:
 def is_open(connection: sqlite3.Connection, key: str, job_id: int) -> bool:
     """Whether the daemon has not given its verdict yet."""
     row = connection.execute(
-        "SELECT 1 FROM asked_actions WHERE key = ? AND job_id = ? AND code = ?", (key, job_id, ASKED)
+        "SELECT 1 FROM recorded_actions WHERE key = ? AND job_id = ? AND code = ?", (key, job_id, ASKED)
     ).fetchone()
     return row is not None
 
@@ -49,7 +49,7 @@ def is_open(connection: sqlite3.Connection, key: str, job_id: int) -> bool:
 def note_done(connection: sqlite3.Connection, job_id: int, request: str, now: float) -> None:
     """The request in the job's row was carried out, in the same transaction; where it came from the page, its key says so."""
     connection.execute(
-        "UPDATE asked_actions SET code = 'done', acted_at = ?, message = 'Job ' || job_id || ' was ' || ? || '.'"
+        "UPDATE recorded_actions SET code = 'done', acted_at = ?, message = 'Job ' || job_id || ' was ' || ? || '.'"
         " WHERE code = ? AND job_id = ? AND key = (SELECT json_extract(request_terms, '$.key') FROM jobs WHERE id = ?)",
         (now, _PAST.get(request, "changed"), ASKED, job_id, job_id),
     )
@@ -58,10 +58,10 @@ def note_done(connection: sqlite3.Connection, job_id: int, request: str, now: fl
 def note_replaced(connection: sqlite3.Connection, jobs: str, parameters: Sequence[object], now: float) -> None:
     """Another request replaces the page's in the rows of `jobs`, a condition: the daemon will not answer those any more."""
     connection.execute(
-        "UPDATE asked_actions SET code = ?, is_accepted = 0, acted_at = ?,"
+        "UPDATE recorded_actions SET code = ?, is_accepted = 0, acted_at = ?,"
         " message = 'Another request for job ' || job_id || ' has replaced this one.'"
-        " WHERE code = ? AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = asked_actions.job_id AND jobs.request IS NOT NULL"
-        f" AND json_extract(jobs.request_terms, '$.key') = asked_actions.key AND {jobs})",
+        " WHERE code = ? AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = recorded_actions.job_id AND jobs.request IS NOT NULL"
+        f" AND json_extract(jobs.request_terms, '$.key') = recorded_actions.key AND {jobs})",
         (REPLACED, now, ASKED, *parameters),
     )
 

@@ -194,11 +194,18 @@ _EMPTY_FILES = """
 CREATE INDEX files_skipped ON files (inbox, skip_reason) WHERE skip_reason IS NOT NULL;
 """
 
+_RECORDED_ACTIONS = """
+ALTER TABLE asked_actions RENAME TO recorded_actions;
+ALTER TABLE recorded_actions RENAME COLUMN asked_at TO requested_at;
+DROP INDEX asked_actions_acted;
+CREATE INDEX recorded_actions_acted ON recorded_actions (acted_at) WHERE acted_at IS NOT NULL;
+"""
+
 # The n-th brings version n to n + 1; none is ever edited once released.
 MIGRATIONS: tuple[str, ...] = (
     INITIAL_SCHEMA, *EARLY_MIGRATIONS,
     _TIMES, _LICENSE_HOLDS, _CODES, _UNREADABLE_JOBS, _PAGE, _NAMES, _EVENTS, _TAGS, _UPLOADS_UNKNOWN, _HELD_PATHS,
-    _ENTRY_SELECTIONS, _EMPTY_FILES,
+    _ENTRY_SELECTIONS, _EMPTY_FILES, _RECORDED_ACTIONS,
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

@@ -49,7 +49,3 @@ class UnreadableJobs:
     def all(self) -> list[UnreadableJob]:
         rows = self.connection.execute("SELECT job_id, error FROM unreadable_jobs ORDER BY job_id")
         return [UnreadableJob(*row) for row in rows]
-
-    def error_of(self, job_id: int) -> str | None:
-        row = self.connection.execute("SELECT error FROM unreadable_jobs WHERE job_id = ?", (job_id,)).fetchone()
-        return None if row is None else str(row[0])

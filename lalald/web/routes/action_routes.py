@@ -127,7 +127,7 @@ class ActionRoutes:
             return RecordedAction(key, job_id, action, digest, False, _GONE, f"There is no job {job_id} any more.")
         job = report.job
         if job.request is not None:
-            message = f"Job {job_id} was asked to {job.request} already; the daemon has not acted yet."
+            message = f"A {job.request} of job {job_id} was requested already; the daemon has not acted yet."
             return RecordedAction(key, job_id, action, digest, False, _PENDING, message)
         objection = self._objection(requests, action, job, seen)
         if objection is not None:
@@ -135,7 +135,7 @@ class ActionRoutes:
         if action != REDO:
             requests.leave_for(Request(action), {job_id: seen})
         elif not requests.ask(Kind.REDO, str(job_id), seen=seen):
-            message = f"Job {job_id} was asked for already; the daemon has not acted yet."
+            message = f"A redo of job {job_id} was requested already; the daemon has not acted yet."
             return RecordedAction(key, job_id, action, digest, False, _PENDING, message)
         return RecordedAction(key, job_id, action, digest, True, ASKED, _ASKED[action].format(job_id))
 

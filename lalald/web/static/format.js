@@ -16,14 +16,11 @@ export const labels = { stages: {}, holds: {}, events: {} };
 /** @type {Format} */
 export const { figure, count, minutes, free, price, length, span, size, pace, ago, until, moment, dots, baseName, folderOf, visible } = {
 	figure: (number) => whole.format(number),
-	count: (number, word, plural = `${word}s`) => `${whole.format(number)} ${number === 1 ? word : plural}`,
-	minutes(price) {
-		if (price == null) return "price unknown";
-		return `${one.format(Math.ceil(price * 10 - 0.001) / 10 + 0)} min`;
-	},
+	count: (number, word) => `${whole.format(number)} ${word}${number === 1 ? "" : "s"}`,
+	minutes: (price) => (price == null ? "price unknown" : `${one.format(Math.ceil(price * 10 - 0.001) / 10 + 0)} min`),
 	free: (left) => `${one.format(Math.floor(left * 10) / 10)} min`,
 	price(known, unknown) {
-		const rest = count(unknown, "file of unknown length", "files of unknown length");
+		const rest = `${count(unknown, "file")} of unknown length`;
 		return !unknown ? minutes(known) : known ? `${minutes(known)} and ${rest}` : rest;
 	},
 	length(seconds) {
@@ -42,7 +39,7 @@ export const { figure, count, minutes, free, price, length, span, size, pace, ag
 	size(bytes) {
 		const power = bytes < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3));
 		const scaled = bytes / 1000 ** power;
-		return `${(scaled < 10 && power ? one : whole).format(scaled)} ${["bytes", "kB", "MB", "GB", "TB"][power]}`;
+		return `${(scaled < 10 && power ? one : whole).format(scaled)} ${["B", "kB", "MB", "GB", "TB"][power]}`;
 	},
 	pace: (rate, left) => dots(rate && `${size(rate)}/s`, left !== null && `${span(left)} left`),
 	ago(iso) {

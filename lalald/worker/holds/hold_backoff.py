@@ -45,10 +45,6 @@ class ProbeSchedule:
         """By the monotonic clock; infinite where nothing is waited for."""
         return min((at for at, _ in self._pauses.values()), default=float("inf"))
 
-    def pauses(self) -> list[float]:
-        """The present ones, in seconds."""
-        return [pause for _, pause in self._pauses.values()]
-
     def make_all_due(self) -> None:
         """Something has changed: make everything due, with the first pause again."""
         self._pauses = dict.fromkeys(self._pauses, (float("-inf"), FIRST_PAUSE_SECONDS / 2))

@@ -1,6 +1,6 @@
 """Tags, attached pictures and chapters of Matroska and WebM (RFC 9559). Walked in place, without the sound: pictures are never loaded.
 
-What belongs to one track of the file is passed over: it describes that track's encoding.
+Tags of a single track are ignored: they describe its encoding.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _tags(file: BoundedFile, part: Element) -> Iterator[_Tag]:
 
 
 def _read_tag(file: BoundedFile, tag: _Tag, collector: Collector) -> None:
-    """What a lower level says is not changed by a higher one. Those above albums speak of collections."""
+    """A lower level wins over a higher one. Levels above albums describe collections, and are ignored."""
     own: set[str] = set()
     for simple in _children(file, tag.body) if tag.level <= _ALBUM else ():
         if simple.id != _SIMPLE_TAG:

@@ -20,7 +20,7 @@ let candidates = [];
 const place = { inbox: "", folder: "" };
 
 /** @type {Adding} */
-export const { take, pathOf, isOpen, isSendable, candidateRow, uploads, uploadRow } = {
+export const { take, pathOf, isOpen, isSendable, isAtMost, candidateRow, uploads, uploadRow } = {
 	take(picked) {
 		const fresh = picked.filter(({ file, path }) => !candidates.some((known) => known.path === path && known.file.size === file.size));
 		candidates.push(...fresh.map((one) => ({ ...one, seconds: undefined, found: null, error: null })));
@@ -29,7 +29,7 @@ export const { take, pathOf, isOpen, isSendable, candidateRow, uploads, uploadRo
 	pathOf: ({ path }) => (place.folder ? `${place.folder}/${path}` : path),
 	isOpen: ({ found, error }) => !found && !error,
 	isSendable: ({ found }) => found !== null && found.taken && !found.exists,
-
+	isAtMost: ({ found }) => found?.may_be_free && found.minutes,
 	candidateRow({ path, file, found, error, seconds }, remove) {
 		const known = found?.known_job;
 		return h(
@@ -43,7 +43,7 @@ export const { take, pathOf, isOpen, isSendable, candidateRow, uploads, uploadRo
 				found && says(found),
 				known && h("p.held", "The same name and size: ", jobLink(known, `job ${known}`)),
 			),
-			h("span.figure", !found && !error ? "…" : found?.taken ? (found.may_be_free ? "up to " : "") + minutes(found.minutes) : "–"),
+			h("span.figure", !found && !error ? "…" : found?.taken ? (isAtMost({ found }) ? "up to " : "") + minutes(found.minutes) : "–"),
 			button(icon("close"), remove, "plain", { "aria-label": `Leave out ${visible(path)}` }),
 		);
 	},
@@ -104,7 +104,7 @@ export const view = ({ live, signal, session, redraw: draw, answer }) => {
 		if (place.inbox) void explainAll();
 	};
 
-	/** What was said of the files does not hold there. @type {MoveTo} */
+	/** What was said of files does not hold there. @type {MoveTo} */
 	const moveTo = (name, value) => {
 		Object.assign(place, name === "inbox" ? { inbox: value } : { folder: value.replace(/^\/+|\/+$/g, "") });
 		for (const candidate of candidates) [candidate.found, candidate.error] = [null, null];
@@ -133,7 +133,7 @@ export const view = ({ live, signal, session, redraw: draw, answer }) => {
 		const left = candidates.find(({ found }) => found)?.found?.minutes_left ?? live.status?.minutes.left ?? null;
 		const isAsking = candidates.some(isOpen);
 		const sum = [
-			h("b", `${count(ready.length, "file")}: ${known ? "up to " : ""}${price(known, unknown)}`),
+			h("b", `${count(ready.length, "file")}: ${ready.some(isAtMost) ? "up to " : ""}${price(known, unknown)}`),
 			left !== null && h("small", ` of ${free(left)} left`),
 			left !== null && known > left && h("span.bad", " What does not fit is held until you top up."),
 		];
@@ -144,7 +144,7 @@ export const view = ({ live, signal, session, redraw: draw, answer }) => {
 			h("ul.rows", candidates.map((candidate) => candidateRow(candidate, () => leaveOut((other) => other === candidate)))),
 			h(
 				"div.bar.send",
-				h("p", { "aria-live": "polite" }, isAsking ? "Pricing …" : ready.length > 0 && sum),
+				h("p", { "aria-live": "polite" }, isAsking ? "Pricing …" : ready[0] && sum),
 				button(`Send ${count(ready.length, "file")}`, send, "primary", { disabled: !ready.length || isAsking }),
 				button("Clear", () => leaveOut(() => true), "plain"),
 			),
