@@ -55,7 +55,7 @@ def test_an_entry_has_every_variable_and_the_version(entry: str) -> None:
     if entry not in (
         "umbrel/docker-compose.yml",
         "umbrel/umbrel-app.yml",
-    ):  # Umbrel has no form: variables are not asked for
+    ):  # Umbrel has no form: it takes no variables
         assert [name for name in NAMES if name not in text and name.lower() not in text] == []
     if entry not in ("portainer-templates.json", "truenas/questions.yaml"):
         assert __version__ in text

@@ -225,7 +225,7 @@ def started(said: Any, reply: Reply, sources: Sequence[str]) -> list[Started | S
     """The answer to each item of a batch, in the order requested.
 
     The answer's order counts only while length and sources agree with it; otherwise only what is beyond doubt is
-    used, since a task taken for another's would deliver the wrong results.
+    used, since a task mistaken for another would deliver the wrong results.
     """
     results = _read(said, reply, lambda answer: answer.need("results", json_fields.array))
     asked = [_plain(source) for source in sources]

@@ -29,7 +29,7 @@ class Fields:
     def __init__(self, said: Any) -> None:
         """Raises UnreadError if the value is not an object."""
         if not isinstance(said, dict):
-            raise UnreadError("it is no object")
+            raise UnreadError("it is not an object")
         self._said = said
 
     def need(self, name: str, kind: Callable[[Any], Value]) -> Value:

@@ -1,6 +1,6 @@
 """A state folder is used either with the live service or with a sandbox on this machine, never with both.
 
-Otherwise results of the sandbox would be reused as results of the same bytes, and the live service would be asked for tasks that it
+Otherwise results of the sandbox would be reused as results of the same bytes, and the live service would be asked about tasks that it
 does not know.
 """
 

@@ -65,7 +65,7 @@ class EntryLoop:
             return await self._turns.turn()
         except StoreRefusedError:
             raise
-        except Exception as error:  # noqa: BLE001 - a fault of one entry is none of the daemon's
+        except Exception as error:  # noqa: BLE001 - a fault of one entry must not end the daemon
             # Its words may hold the address; where it happened does not.
             where = "".join(traceback.format_tb(error.__traceback__))
             self._log.error("notify.fault", entry=self.name, reason=type(error).__name__, traceback=where)

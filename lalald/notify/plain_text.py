@@ -22,7 +22,7 @@ _LONGEST = 600  # characters of one piece of foreign text
 
 
 def utf8(text: str) -> str:
-    """A name as UTF-8: bytes that are none are written as `\\xNN`, halves of surrogate pairs as `\\uNNNN`."""
+    """A name as UTF-8: bytes that are not UTF-8 are written as `\\xNN`, halves of surrogate pairs as `\\uNNNN`."""
     if text.isascii():
         return text
     return os.fsencode(encodable(text)).decode("utf-8", "backslashreplace")

@@ -94,7 +94,7 @@ def _offer(one: Quote, job: Job, latest_id: int | None) -> dict[str, Any]:
 
 
 def seen_in(facts: Any, key: str) -> tuple[int, RequestTerms]:
-    """A quote as it came back. Raises RequestError where it is none."""
+    """A quote as the page returned it. Raises RequestError where it is not one."""
     if not isinstance(facts, dict):
         raise RequestError(400, "Each job must be a quote, as api/quotes gives it.")
     job_id: int = parameters.field(facts, "id", int)

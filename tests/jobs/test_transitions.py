@@ -1,4 +1,4 @@
-"""The moves between stages: whatever a stage returns, a job never skips work it owes and never pays twice by itself."""
+"""The moves between stages: whatever a stage returns, a job never skips work it owes and never pays twice unless a person requested it."""
 
 from __future__ import annotations
 

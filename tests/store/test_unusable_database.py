@@ -151,7 +151,7 @@ def test_the_program_says_so_in_plain_words(spoil: Spoil, words: str, sandbox: S
     assert "it was left as it is" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert contents(home.state).items() >= before.items()
-    assert sandbox.state()["counts"] == {}, "nobody was asked for anything"
+    assert sandbox.state()["counts"] == {}, "no request was sent"
 
 
 def test_a_log_with_a_torn_end_gives_what_was_committed(sandbox: Sandbox, make_home: MakeHome) -> None:

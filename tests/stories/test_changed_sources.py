@@ -19,7 +19,7 @@ from tests.support.running import tree, until, write_wav
 from tests.support.worker_driver import WorkerDriver, run
 
 Change = Callable[[Path], object]
-LARGE_BYTES = 12_000_000  # more than the sockets of both ends take while nobody reads
+LARGE_BYTES = 12_000_000  # more than the sockets of both ends take while nothing reads
 
 
 def replaced(path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_file_changed_between_upload_and_split_discards_the_upload(tmp_path: P
 
 @pytest.mark.parametrize("stage", [Stage.SPLIT, Stage.CHECK, Stage.DOWNLOAD, Stage.DELETE], ids=str)
 def test_once_a_charge_may_have_begun_the_file_no_longer_matters(tmp_path: Path, stage: Stage) -> None:
-    """Paid once, for what was uploaded; what has its name now is somebody else's and stays."""
+    """Paid once, for what was uploaded; what has its name now is another file and stays."""
 
     async def all_at(driver: WorkerDriver) -> bool:
         asked = [job.stage is stage and job.paid for job in await driver.jobs()]
@@ -177,7 +177,7 @@ def test_a_file_replaced_during_its_upload_becomes_a_new_job_and_is_paid_once(
     until(lambda: sandbox.state()["counts"].get("upload"), "it is on its way")
     newer = write_wav(home.inbox / "ep1.wav", pitch=400)
     if policy == "process":
-        until(lambda: len(home.jobs()) == 2, "the newer one is taken too")
+        until(lambda: len(home.jobs()) == 2, "the newer one is registered too")
     else:
         until(lambda: home.logged("file.skipped"), "the newer one is seen")
     sandbox.faults()

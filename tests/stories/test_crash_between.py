@@ -16,7 +16,7 @@ POINTS = [
     ("batched", "save", 4),
     ("batched", "save", 9),
     ("failed", "save", 9),  # its file is filed
-    ("delivered", "commit", 2),  # the file is taken
+    ("delivered", "commit", 2),  # the file is registered
     ("delivered", "commit", 20),
     *(
         ("delivered", "file", number) for number in (11, 21, 24, 34, 40)
@@ -28,8 +28,8 @@ POINTS = [
     ("failed", "file", 84),
     ("released", "commit", 6),
     ("retried", "commit", 6),
-    ("redone", "commit", 10),  # the request is taken
-    ("fetched again", "save", 1),  # the earlier tasks are asked for
+    ("redone", "commit", 10),  # the request is accepted
+    ("fetched again", "save", 1),  # the earlier tasks are checked
     ("fetched again", "save", 3),
     ("fetched again", "commit", 6),
     ("accepted", "commit", 8),  # the next run accepts the folder while it checks it

@@ -28,7 +28,7 @@ BASS = ("stem_separator", {"stem": "bass"})
 
 
 def emptied(driver: WorkerDriver) -> None:
-    """Whoever waits for results takes them away."""
+    """A program that waits for results takes them away."""
     for path in driver.outbox.iterdir():
         if path.name != ".lalald":
             shutil.rmtree(path)

@@ -149,7 +149,7 @@ def test_a_retried_job_no_longer_counts_as_failed(tmp_path: Path) -> None:
 
             await asyncio.to_thread(ask)
             await QueuedRequests(driver.worker, {}).handle()
-            await driver.until_job("its file is carried", 2, state=State.DONE)
+            await driver.until_job("its file is processed", 2, state=State.DONE)
             job = await driver.job()
             assert (job.state, job.moved_to) == (State.CANCELLED, None)
             assert (job.error or "").endswith("It is processed again as job 2.")

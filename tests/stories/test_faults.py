@@ -43,7 +43,7 @@ class End:
 
 
 DELIVERED = End(State.DONE)
-LEFT = End(State.DONE)  # delivered; on the service the source expires by itself
+LEFT = End(State.DONE)  # delivered; on the service the source expires in time
 WARNED = End(State.DONE, says="could not be deleted from the service")
 LOST = End(State.HELD, Hold.LOST_TASK, "was started and charged, but its id never reached lalald")
 
@@ -58,7 +58,7 @@ def held(hold: Hold, says: str, charges: int = 0) -> End:
 
 @dataclass(frozen=True)
 class Row:
-    """`faults` are the sandbox's, one after the other; `queued`: tasks wait until their key was asked for twice."""
+    """`faults` are the sandbox's, one after the other; `queued`: tasks wait until their key was sent twice."""
 
     faults: tuple[str | Mapping[str, Any], ...]
     end: End
@@ -252,7 +252,7 @@ async def _carried(row: Row, root: Path) -> None:
 
 
 async def _drop_together(driver: WorkerDriver, row: Row) -> None:
-    """Files whose tasks are asked for in one request: they gather while the start of another file hangs."""
+    """Files whose tasks are checked in one request: they gather while the start of another file hangs."""
     driver.sandbox.faults("split:hang*0")
     await driver.drop("ep0.wav", duplicates="process")
 
@@ -330,7 +330,7 @@ def check_what_is_said(driver: WorkerDriver) -> None:
 
 @pytest.mark.parametrize("operation", [*OPERATIONS, "download"])
 def test_refused_connections_are_waited_out(operation: str, tmp_path: Path) -> None:
-    """A host that is up with nobody listening: at each operation, and then the service is there again."""
+    """A host that is up while nothing listens: at each operation, and then the service is there again."""
     run(_refused(operation, tmp_path))
 
 
@@ -349,7 +349,7 @@ async def _refused(operation: str, root: Path) -> None:
         with driver.sandbox.down():
             driver.sandbox.faults()
             await driver.until(
-                lambda: "refused" in f"{driver.worker.service_problem} {driver.journal.events}", "nobody listens"
+                lambda: "refused" in f"{driver.worker.service_problem} {driver.journal.events}", "nothing listens"
             )
         for job in await driver.rest():
             check_the_end(driver, job, DELIVERED)

@@ -10,7 +10,7 @@ from lalald.jobs.states import Stage, State
 from tests.support.private_mounts import Filler, in_own_mounts, mount_disk
 from tests.support.worker_driver import WorkerDriver, run
 
-ROOM = "16m"  # a write-ahead log grows to 4 MB before it begins anew
+ROOM = "16m"  # a write-ahead log grows to 4 MB before it starts over
 FAULTS = {
     Stage.UPLOAD: "upload:503*0",
     Stage.SPLIT: "split:503*0",

@@ -26,7 +26,7 @@ def with_few(home: Home, *, watches: int, instances: int = 10) -> Home:
 
 
 def all_carried(home: Home, sandbox: Sandbox, names: Sequence[str]) -> None:
-    until(lambda: tree(home.inbox) == sorted(f"done/{name}" for name in names), "all is carried")
+    until(lambda: tree(home.inbox) == sorted(f"done/{name}" for name in names), "all is processed")
     assert len(sandbox.state()["charges"]) == len(names)
 
 

@@ -105,7 +105,7 @@ def test_a_silent_inbox_that_a_reload_leaves_out_ends_nothing(tmp_path: Path) ->
             home.write_config()
             assert home.process is not None
             home.process.send_signal(signal.SIGHUP)
-            until(lambda: home.logged("config.reloaded"), "the new configuration is taken over")
+            until(lambda: home.logged("config.reloaded"), "the new configuration is used")
             share.answer()
             write_wav(home.inbox / "a.wav")
             assert [job["state"] for job in home.rest()] == ["done"]
@@ -130,7 +130,7 @@ def test_a_state_disk_that_fails_for_moments_is_waited_for_and_not_called_damage
                 share.answer()
                 until(lambda: len(home.logged("store.recovered")) > written, "it can")  # noqa: B023 - at once
                 assert process.poll() is None, "it resumes"
-            until(lambda: tree(home.inbox) == sorted(f"done/{name}" for name in names), "all is carried")
+            until(lambda: tree(home.inbox) == sorted(f"done/{name}" for name in names), "all is processed")
             assert len(sandbox.state()["charges"]) == len(names)
             assert home.stop() == 0
 

@@ -73,7 +73,7 @@ def test_missing_write_rights_hold_at_every_stage_and_work_resumes(
     sandbox.faults("upload:503*0")
     home.start()
     contents = {name: drop(place["inbox"], f"{name}.wav") for name, place in at.items()}
-    until(lambda: len(home.logged("job.created")) == len(at), "all are taken")
+    until(lambda: len(home.logged("job.created")) == len(at), "all are registered")
 
     take_from(at["split"]["outbox"], at["leave"]["inbox"], at["failure"]["failed"])
     unreadable = at["upload"]["inbox"] / "upload.wav"
@@ -155,7 +155,7 @@ def test_an_unreadable_file_is_reported_and_processed_once_readable(
     explained = home.command("explain", str(home.inbox / "ep1.wav"))
     assert f"no: uid {NOBODY} may not read it" in explained.stdout
     (home.inbox / "ep1.wav").chmod(0o400)
-    until(lambda: tree(home.inbox) == ["done/ep1.wav"], "it is taken")
+    until(lambda: tree(home.inbox) == ["done/ep1.wav"], "it is registered")
     assert len(home.logged("file.unreadable")) == 1
 
 
@@ -188,7 +188,7 @@ PLACES = {  # what is refused in an inbox, and what the reason must name; a file
 
 
 def bar(name: str, place: Path) -> None:
-    """Nobody may read what is there, and not change it."""
+    """User 65534 may read what is there, and not change it."""
     if name == "sticky":
         place.parent.chmod(0o1777)
         take_from(place.parent, place)
@@ -220,7 +220,7 @@ def test_a_source_that_cannot_be_moved_is_held_before_the_charge(
         bar(name, path)
     take_from(at["keep"]["inbox"])
     home.start()
-    until(lambda: len(home.jobs()) == len(at), "all are taken")
+    until(lambda: len(home.jobs()) == len(at), "all are registered")
     jobs = {Path(job["path"]).stem: job for job in home.rest()}
     for name, path in refused.items():
         job = jobs[name]

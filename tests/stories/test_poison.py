@@ -148,7 +148,7 @@ def test_a_task_that_breaks_every_check_is_checked_alone(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("fault", ["400", "422", "500", "html", "half", "null"])
 def test_one_bad_id_among_two_hundred_does_not_prevent_checks(fault: str, tmp_path: Path) -> None:
-    """199 paid tasks are done; one makes `/check/` fail for all it is asked for with. Two more spoil it at once."""
+    """199 paid tasks are done; one makes `/check/` fail for every request with it. Two more spoil it at once."""
 
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=3600.0)
@@ -173,7 +173,7 @@ def test_one_bad_id_among_two_hundred_does_not_prevent_checks(fault: str, tmp_pa
 
 
 def test_an_outage_of_checks_is_over_with_two_requests(tmp_path: Path) -> None:
-    """Every part of the halved request fails; once the service is back all are asked for together."""
+    """Every part of the halved request fails; once the service is back all are checked together."""
 
     async def scenario() -> None:
         options = Options(checks_per_minute=PLENTY, processing_seconds=3600.0)
@@ -313,7 +313,7 @@ def test_an_unusable_task_id_is_a_lost_task_and_not_paid_again_without_a_decisio
             job = await driver.until_job("a person decides", state=State.HELD, hold=Hold.LOST_TASK)
             assert "charged" in (job.hold_reason or "")
             assert driver.charges().total() == (1 if on_lost_task == "hold" else 2), (
-                "paid again once where it is asked for"
+                "paid again once where a person requests it"
             )
             asked = driver.counts()["split"]
             await asyncio.sleep(600.0)
@@ -401,7 +401,7 @@ def test_a_task_that_cannot_be_cancelled_does_not_affect_the_others(tmp_path: Pa
 
 @pytest.mark.parametrize("fault", ["400*1", "422*1", "500*3", "html*3"])
 def test_a_cancel_of_many_tasks_is_halved(fault: str, tmp_path: Path) -> None:
-    """Refused as a whole, or answered three times in a way that cannot be read, while each half of it is taken."""
+    """Refused as a whole, or answered three times in a way that cannot be read, while each half of it is accepted."""
 
     async def scenario() -> None:
         asked = [("multistem", {"stem_list": [stem]}) for stem in ("drum", "bass", "piano", "vocals")]

@@ -45,7 +45,7 @@ async def running(driver: IntakeDriver, disks: MountPools) -> AsyncIterator[Inta
 
 
 async def reported_state(driver: IntakeDriver, *, available: bool) -> InboxReport:
-    """What `status` tells of the inbox, once it tells this."""
+    """What `status` says about the inbox, once it says this."""
     found: list[InboxReport] = []
 
     async def is_reported() -> bool:
@@ -115,7 +115,7 @@ def test_an_unresponsive_inbox_is_reported_and_not_checked_twice(tmp_path: Path)
 
 
 def test_the_end_of_watching_does_not_wait_for_a_share_that_is_being_watched(tmp_path: Path) -> None:
-    """Whoever adds a folder keeps the reader of all events meanwhile, and a dead one never is added."""
+    """Adding a folder blocks the reader of all events meanwhile, and a dead folder is never added."""
 
     def story() -> None:
         with Share(tmp_path / "inbox/mounted") as share:

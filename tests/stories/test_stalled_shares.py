@@ -129,7 +129,7 @@ def test_an_outbox_that_dies_while_tracks_arrive(tmp_path: Path, operations: tup
                 driver.sandbox.faults()
                 await two.others_continue("a.wav", "b.wav")
                 await two.held(Stage.DOWNLOAD)
-                await driver.until(lambda: driver.journal.of("folder.unavailable"), "`status` tells of the outbox")
+                await driver.until(lambda: driver.journal.of("folder.unavailable"), "`status` reports the outbox")
                 share.answer()
                 await two.delivered()
                 assert [said["folder"] for said in driver.journal.of("folder.unavailable")] == [str(driver.outbox)]

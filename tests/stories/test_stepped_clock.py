@@ -57,7 +57,7 @@ def test_an_unanswered_start_is_requested_again_before_it_counts_as_lost(tmp_pat
             await driver.until(lambda: driver.counts().get("split", 0) > 1, "whether it started is not known")
             driver.clock.stepped_seconds = DAY_SECONDS
             asked = driver.counts()["split"]
-            await driver.until(lambda: driver.counts()["split"] > asked + 1, "it is asked for with its key")
+            await driver.until(lambda: driver.counts()["split"] > asked + 1, "it is requested with its key")
             assert (await driver.job()).state is State.WAITING
             driver.sandbox.faults()
             await driver.until_job("it had not started", state=State.DONE)
@@ -91,7 +91,7 @@ def test_a_running_task_survives_a_stepped_clock_and_one_bad_answer(tmp_path: Pa
             asked = driver.counts().get("check", 0)
             driver.clock.stepped_seconds = DAY_SECONDS + 3600.0
             driver.sandbox.faults("check:server_error,detail=Failed to extract information about task")
-            await driver.until(lambda: driver.counts().get("check", 0) > asked + 1, "it was asked for")
+            await driver.until(lambda: driver.counts().get("check", 0) > asked + 1, "it was checked")
             assert (await driver.job()).tasks[0].error is None
             driver.sandbox.decide(str(running.tasks[0].task_id), "success")
             await driver.until_job("it is delivered", state=State.DONE)

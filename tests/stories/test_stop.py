@@ -16,7 +16,7 @@ from tests.conftest import MakeHome
 from tests.support.private_mounts import Filler, dead_mount, in_own_mounts, mount_disk
 from tests.support.running import MOST_STOP_SECONDS, Home, tree, until, write_wav
 
-LARGE_BYTES = 12_000_000  # more than the sockets of both ends take while nobody reads
+LARGE_BYTES = 12_000_000  # more than the sockets of both ends take while nothing reads
 
 
 def stopped_in_time(home: Home) -> None:

@@ -1,10 +1,10 @@
 """The real daemon, killed at one moment of its life: `python crash_points.py CONFIG MOMENT N`.
 
     save    inside the N-th save of a job, before its commit: what the stage did has happened, and the row does not know of it
-    commit  around a commit that writes, whoever's it is: 2 k - 1 is just before the k-th, 2 k just after, before anybody knows
+    commit  around a commit that writes, in any process: 2 k - 1 is just before the k-th, 2 k just after, before anything is told
     file    just before the N-th change of a file or a folder in an inbox, outbox or folder for filing, or just after one by renameat2
 
-It ends by itself where there are fewer such moments.
+It ends on its own where there are fewer such moments.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def dying_store(moment: str, passed: Callable[[], None]) -> type[Store]:
 
 
 def watch_files(folders: tuple[str, ...], passed: Callable[[], None]) -> None:
-    """Python tells of each operation just before it; of renameat2, a bare system call, nothing, so its return is waited for."""
+    """Python reports each operation just before it; not renameat2, a bare system call, so its return is waited for."""
     renamed = METHODS[RenameMethod.RENAMEAT2].__code__
 
     def audited(event: str, arguments: tuple[Any, ...]) -> None:

@@ -123,7 +123,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def visible(folder: Path) -> dict[str, bytes]:
-    """What somebody sees who passes over hidden files and folders."""
+    """What a person sees who ignores hidden files and folders."""
     return {
         name: content for name, content in tree(folder).items() if not any(p.startswith(".") for p in name.split("/"))
     }

@@ -1,9 +1,9 @@
-"""The real daemon, whose folders are shares that fail again and again, at seeded random moments, while somebody watches its outbox.
+"""The real daemon, whose folders are shares that fail again and again, at seeded random moments, while a reader watches its outbox.
 
     python flaky_shares.py [SEED [TIMES [FILES [FOLDER…]]]]    a long run, by hand: prints its figures
 
 FOLDER: inbox, outbox, elsewhere (the done folder) or state; all but the last are shares where none is named. A share stops
-answering, or refuses some operations or all of them, for up to a few seconds. The daemon is not started anew. What is looked for is
+answering, or refuses some operations or all of them, for up to a few seconds. The daemon is not restarted. What is searched for is
 what `random_kills.py` looks for: no file under a name that others can see before it is whole, and in the end each delivered once and
 charged once, with nothing left over.
 """

@@ -2,7 +2,7 @@
 
     def story() -> None:
         with Share(tmp_path / "inbox") as share:    # within `own_mounts.in_own_mounts`
-            share.stop_answering()                  # whoever touches it waits; a signal that kills ends the wait
+            share.stop_answering()                  # whatever touches it waits; a signal that kills ends the wait
             share.stop_answering("write", "fsync")  # only these wait: one may look, and not write
             share.answer()                          # what waited is answered now
             share.fail(errno.ESTALE, "read")        # these are refused from now on, all of them where none is named

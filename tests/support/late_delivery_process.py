@@ -1,4 +1,4 @@
-"""A job whose task lacks a track for a while, carried by a worker that is killed: `python late_delivery_process.py ROOT URL MOMENT N`.
+"""A job whose task lacks a track for a while, processed by a worker that is killed: `python late_delivery_process.py ROOT URL MOMENT N`.
 
 The moments are those of `crash_points.py`, counted from when the task's id is known; with N 0 it lives. Run again, it goes on.
 """

@@ -21,9 +21,9 @@ _ENDED_BADLY, _NOT_HERE = 1, 77
 
 
 def in_own_mounts(story: Callable[[], object]) -> None:
-    """Runs the story where what it mounts is seen by nobody else, and goes with it. What fails there fails here.
+    """Runs the story where what it mounts is not seen by other processes, and goes with it. What fails there fails here.
 
-    The test is skipped, with the reason, where this system lets nobody have namespaces, or what the story needs there.
+    The test is skipped, with the reason, where this system allows no namespaces, or what the story needs there.
     """
     with tempfile.TemporaryFile("w+") as said:
         with warnings.catch_warnings():
@@ -104,13 +104,13 @@ def remount(folder: Path, *options: str) -> None:
 
 
 def unmount(folder: Path) -> None:
-    """The folder beneath is there again, whoever has something open in the other one."""
+    """The folder below is visible again, even if a program has something open in the other one."""
     _run(["umount", "--lazy", str(folder)])
 
 
 @contextmanager
 def dead_mount(folder: Path) -> Iterator[None]:
-    """A file system whose server never answers: whoever touches it waits. It is given up at the end."""
+    """A file system whose server never answers: whatever touches it waits. It is detached at the end."""
     try:
         server = os.open("/dev/fuse", os.O_RDWR)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The real daemon killed again and again, at seeded random moments, while somebody watches its outbox.
+"""The real daemon killed again and again, at seeded random moments, while a reader watches its outbox.
 
     python random_kills.py [SEED [KILLS [FILES]]]             the long run, by hand: prints its figures
     python random_kills.py SEED KILLS FILES elsewhere         outbox and done folder on shares of their own: files are copied there

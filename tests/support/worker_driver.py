@@ -1,7 +1,7 @@
 """A worker in this process against a sandbox, on an event loop whose time flies: a table of cases ends within seconds.
 
 Everything is real except the speed of time: HTTP on loopback, files, SQLite, threads. Backoffs of seconds and probes every
-minute come at once; whoever looks at the machine's own clock (the sandbox, transfers) sees ordinary time.
+minute come at once; whatever reads the machine's own clock (the sandbox, transfers) sees ordinary time.
 """
 
 from __future__ import annotations
@@ -257,7 +257,7 @@ class WorkerDriver:
         inbox: Path | None = None,
         **changes: Any,
     ) -> list[int]:
-        """Files appear and are taken, as intake would. The ids of their jobs."""
+        """Files appear and are registered, as intake would. The ids of their jobs."""
         folder = inbox or self.inbox
         for name in names:
             self.contents[name] = write_wav(folder / name, seconds=seconds, pitch=pitch or next(self._pitches))
@@ -267,7 +267,7 @@ class WorkerDriver:
     async def take(
         self, *names: str, tasks: tuple[Task, ...] = (), inbox: Path | None = None, **changes: Any
     ) -> list[int]:
-        """Files that lie there are taken, as intake would. The ids of their jobs."""
+        """Files that lie there are registered, as intake would. The ids of their jobs."""
         found, folder = [], inbox or self.inbox
         for name in names:
             facts = (folder / name).stat()
@@ -376,7 +376,7 @@ class WorkerDriver:
         return Counter((charge["sha256"], charge["mode"]) for charge in self.sandbox.state()["charges"])
 
     def counts(self) -> dict[str, int]:
-        """How often each operation was asked for."""
+        """How often each operation was requested."""
         found: dict[str, int] = self.sandbox.state(requests=False)["counts"]
         return found
 

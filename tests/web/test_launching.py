@@ -68,7 +68,9 @@ def test_its_process_has_no_secret_and_no_other_descriptor(home: Home) -> None:
     assert others <= {"socket", "anon_inode", "lalald.sqlite3", "lalald.sqlite3-wal", "lalald.sqlite3-shm", "null"}
     assert sum(link.startswith("socket:") for link in links.values()) <= 8
     assert int(Path(f"/proc/{pid}/oom_score_adj").read_text()) == 500
-    assert os.stat(f"/proc/{pid}/environ").st_uid == 0  # PR_SET_DUMPABLE 0: nobody else of its user reads its memory
+    assert (
+        os.stat(f"/proc/{pid}/environ").st_uid == 0
+    )  # PR_SET_DUMPABLE 0: no other process of its user reads its memory
 
 
 def test_a_page_that_is_killed_is_started_again_at_the_next_visit(home: Home) -> None:

@@ -64,7 +64,7 @@ def test_only_delivered_tracks_are_given_and_never_through_a_link(
     track.symlink_to(secret)
     assert client.get("/api/jobs/1/tracks/1").status_code == 404
     track.unlink()
-    os.mkfifo(track)  # nobody writes to it: a plain open would wait for ever
+    os.mkfifo(track)  # nothing writes to it: a plain open would wait for ever
     assert client.get("/api/jobs/1/tracks/1").status_code == 404
     track.unlink()
     track.mkdir()

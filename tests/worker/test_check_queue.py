@@ -1,4 +1,4 @@
-"""Which tasks are asked for together: a model of a service that fails for some of them, on a real store."""
+"""Which tasks are checked together: a model of a service that fails for some of them, on a real store."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_one_culprit_of_two_hundred_is_alone_after_a_few_requests(how: str, culp
     for _ in range(100):
         service.ask()
     later = service.asked[before:]
-    assert sum(len(ids) == 199 for ids in later) > 80, "the others are asked for as ever"
+    assert sum(len(ids) == 199 for ids in later) > 80, "the others are checked as before"
     assert [ids for ids in later if len(ids) < 199] == [[f"t{culprit}"]] * (100 - sum(len(ids) == 199 for ids in later))
     assert sum(len(ids) == 1 for ids in later) <= 10, "after ever longer pauses"
 

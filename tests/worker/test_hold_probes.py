@@ -1,4 +1,4 @@
-"""When holds are looked at again: from 10 s to 10 min, and at once when somebody says so."""
+"""When holds are probed again: from 10 s to 10 min, and at once when a person says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One file is one file: an exception that nobody foresaw, at whatever step, sets that file's job aside and no other."""
+"""One file is one file: an unexpected exception, at whatever step, sets that file's job aside and no other."""
 
 from __future__ import annotations
 
@@ -341,7 +341,7 @@ def test_status_shows_a_stopped_step_and_a_restart_tries_again(sandbox: Sandbox,
     home.start()
     for number in range(SAME_IN_A_ROW + 1):
         write_wav(home.inbox / f"{number}.wav", pitch=300.0 + number)
-    output = until(lambda: (found := status(home))["stopped_steps"] and found, "status tells of it")
+    output = until(lambda: (found := status(home))["stopped_steps"] and found, "status reports it")
     (stop,) = output["stopped_steps"]
     assert (stop["step"], stop["error"]) == ("upload", "ArithmeticError: it is sick")
     assert home.command("status", "--json").returncode == 1

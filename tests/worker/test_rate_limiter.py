@@ -10,7 +10,7 @@ from lalald.worker.service.rate_limiter import GrowingPauses, RateLimiter, RateL
 
 
 class SteppedClock(Clock):
-    """Stands still until it is turned."""
+    """Changes only when it is turned."""
 
     def __init__(self) -> None:
         self.at = 1000.0

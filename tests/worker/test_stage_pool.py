@@ -19,7 +19,7 @@ from tests.support.worker_driver import SteppedClock, run
 
 
 class Yard:
-    """A lane of uploads on a store with jobs of these attempts; what is carried waits until it is told to end."""
+    """A pool of uploads on a store with jobs of these attempts; what runs waits until it is told to end."""
 
     def __init__(self, root: Path, attempts: Sequence[int], *, slots: int = 4, size: int = 1) -> None:
         self.clock = SteppedClock()

@@ -25,7 +25,7 @@ class UnsatisfiableRangeError(ValueError):
 
 
 def wanted_range(header: str | None, size: int) -> ByteRange | None:
-    """None where the whole file is asked for, or by a header that means nothing, or several parts.
+    """None where the whole file is requested, or by a header that means nothing, or several parts.
 
     Raises UnsatisfiableRangeError.
     """

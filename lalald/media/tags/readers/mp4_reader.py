@@ -26,7 +26,7 @@ class Atom(NamedTuple):
 
 
 def atoms(file: Readable, start: int = 0) -> Iterator[Atom]:
-    """The atoms from `start` on. Raises EOFError, ValueError on what are none."""
+    """The atoms from `start` on. Raises EOFError or ValueError on anything else."""
     for _ in range(_MOST_ATOMS):
         if start >= file.size or (file.size - start == 4 and file.read_at(start, 4) == bytes(4)):
             return  # four zeros end lists of QuickTime
