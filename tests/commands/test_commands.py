@@ -457,7 +457,7 @@ def test_failed_and_held_jobs_have_their_reason_in_a_separate_line(filled_store:
     assert [" ".join(line.split())[:13] for line in said[1::2]] == ["2 failed uplo", "4 held minute", "5 held lost_t"]
     assert said[4] == "  needs 9.0 minutes, minutes.per_file allows 5"
     narrow = jobs_of(filled_store, 40, with_reasons=True)
-    assert narrow[4] == "  the service refused it: no audio in i…"
+    assert narrow[4] == "  the service refused it: no audio in…"
 
 
 @pytest.mark.parametrize(

@@ -141,3 +141,20 @@ def test_the_help_of_the_sandbox_names_every_fault(tmp_path: Path) -> None:
     )
     words = set(re.findall(r"[a-z_]+", listed))
     assert {*get_args(Kind), *get_args(Operation)} - {"*"} - words == set()
+
+
+def test_steps_hang_below_their_text_and_commands_stay_whole() -> None:
+    text = "  1. Paste the key into /etc/lalald/license-key\n  `lalald status` says more; start it with `systemctl start lalald`."
+    assert wrapped(text, 44) == (
+        "  1. Paste the key into\n     /etc/lalald/license-key\n"
+        "  `lalald status` says more; start it with\n  `systemctl start lalald`."
+    )
+    assert (
+        wrapped("`a command that is longer than one line of it`", 24)
+        == "`a command that is\nlonger than one line of\nit`"
+    )
+
+
+def test_a_text_without_its_end_has_whole_words() -> None:
+    (line,) = columns([[Cell("The outbox /srv/out is unavailable: it is not mounted", "", "end")]], 40)
+    assert plain([line]) == "The outbox /srv/out is unavailable: it…\n"

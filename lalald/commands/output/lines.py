@@ -93,11 +93,13 @@ def _column_widths(rows: Sequence[Sequence[Cell]], width: int | None) -> list[in
 
 
 def shortened(text: str, width: int, fit: str) -> str:
-    """The text within a width: without its `start`, its `middle`, or its `end`."""
+    """The text within a width: without its `start`, its `middle`, or its `end`, which begins at a word where one is near."""
     if display_width(text) <= width or fit == "never":
         return text
     room = max(0, width - 1)
     head = _head(text, {"start": 0, "middle": room // 2}.get(fit, room))
+    if fit == "end" and text[len(head)] != " " and (words := head.rpartition(" ")[0]) and 2 * len(words) >= len(head):
+        head = words
     tail = "" if fit == "end" else _tail(text, room - display_width(head))
     return f"{head.rstrip()}{_ELLIPSIS}{tail.lstrip()}"
 

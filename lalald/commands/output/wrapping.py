@@ -10,6 +10,9 @@ from typing import TextIO
 
 _UNKNOWN_WIDTH = 80
 _TERM = re.compile(r"(?P<indent> +)\S+(?: \S+)*  +(?=\S)")  # `  name      what it means`
+_STEP = re.compile(r" *\d+\. ")  # `  1. what to do`
+_COMMAND = re.compile(r"`[^`]*`")
+_HARD_SPACE = "\ue000"  # for private use: no text has it, and it is no place to wrap
 _DEEPEST = 24  # columns; a description that begins further right continues below its name
 
 
@@ -24,7 +27,10 @@ def terminal_width(stream: TextIO | None = None) -> int:
 
 
 def wrapped(text: str, width: int) -> str:
-    """Every line within the width, except for longer words; the rest of a line is indented below its text."""
+    """Every line within the width, except for longer words; the rest of a line is indented below its text.
+
+    A command between backticks stays on one line if it fits on one.
+    """
     return "\n".join(_line(line, width) for line in text.split("\n"))
 
 
@@ -40,11 +46,17 @@ def command_line(text: str, width: int) -> str:
 def _line(line: str, width: int) -> str:
     if len(line) <= width:
         return line
-    start = _TERM.match(line)
+    start = _STEP.match(line) or _TERM.match(line)
     indent = len(line) - len(line.lstrip())
     hanging = start.end() if start and start.end() <= _DEEPEST else indent
+    room = max(width, hanging + 20)
+    whole = _COMMAND.sub(lambda found: _unbroken(found[0], room - hanging), line)
     lines = textwrap.wrap(
-        line, max(width, hanging + 20), initial_indent="", subsequent_indent=" " * hanging,
+        whole, room, initial_indent="", subsequent_indent=" " * hanging,
         break_long_words=False, break_on_hyphens=False, drop_whitespace=True, replace_whitespace=False,
     )  # fmt: skip
-    return "\n".join(lines)
+    return "\n".join(lines).replace(_HARD_SPACE, " ")
+
+
+def _unbroken(command: str, room: int) -> str:
+    return command.replace(" ", _HARD_SPACE) if len(command) <= room else command
