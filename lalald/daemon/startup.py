@@ -42,7 +42,10 @@ def open_store(opening: Callable[[Path], Store], state_dir: Path, log: Any) -> S
     if version is None:
         return opening(state_dir)
     log.info(
-        "store.migrating", version=version, to=VERSION, hint="A large database takes minutes. Do not interrupt it."
+        "store.migrating",
+        version=version,
+        to=VERSION,
+        hint="A large database takes minutes. If it is interrupted, it continues at the next start.",
     )
     store = opening(state_dir)
     log.info(
