@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from argparse import ArgumentParser, Namespace
 from contextlib import closing
@@ -12,6 +13,7 @@ from lalald.commands.output.json_output import show_json
 from lalald.commands.output.printing import say
 from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.errors import UsageError
+from lalald.filesystem.files import mode_of, translate_errors
 from lalald.reports.formatting import count, printable
 from lalald.store import backup
 from lalald.store.database import FILE_NAME, connect_any_version
@@ -26,12 +28,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     folder, target = state_dir(arguments.config), Path(os.path.abspath(arguments.file))
-    if target.is_dir():
+    if _is_folder(target):
         raise UsageError(
             f"{printable(str(target))} is a folder.", hint=f"Name a file in it: {printable(str(target / FILE_NAME))}"
         )
     target_folder = target if arguments.file.endswith("/") else target.parent
-    if not target_folder.is_dir():
+    if not _is_folder(target_folder):
         raise UsageError(
             f"{printable(str(target_folder))} is not a folder.", hint="Create it, or name a file elsewhere."
         )
@@ -49,3 +51,10 @@ def run(arguments: Namespace) -> int:
             f"Copied {count(made.jobs, 'job')} to {printable(str(made.path))} ({made.size_bytes:,} bytes, version {made.version})."
         )
     return 0
+
+
+def _is_folder(path: Path) -> bool:
+    """Raises FileError if that cannot be known."""
+    with translate_errors(str(path)):
+        mode = mode_of(path)
+    return mode is not None and stat.S_ISDIR(mode)

@@ -37,7 +37,7 @@ def run(arguments: Namespace) -> int:
             hint="Run this for each inbox and outbox alone, as in: lalald relocate /data/inbox /data/songs/inbox",
         )
     folder = state_dir(arguments.config)
-    if not (folder / database.FILE_NAME).exists():
+    if not database.is_in(folder):
         raise NoStoreError(
             f"{folder} holds no database yet; nothing was changed.",
             hint="If the state folder has moved too, write its new place into the configuration (`state_dir`) first.",

@@ -26,7 +26,7 @@ _HINT_FOR_OLDER = (
 def connect(state_dir: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Open the database of a state folder, migrated to this version. Raises StoreError if it is not ours, newer, or damaged."""
     path = state_dir / FILE_NAME
-    if read_only and mode_of(path) is None:
+    if read_only and not is_in(state_dir):
         raise NoStoreError(
             f"{state_dir} holds no database yet.",
             hint="lalald has not run with this state folder yet: start it with `lalald run`.",
@@ -42,7 +42,7 @@ def connect(state_dir: Path, *, read_only: bool = False) -> sqlite3.Connection:
 def connect_any_version(state_dir: Path) -> sqlite3.Connection:
     """Read the database of a state folder as it is, whatever its version up to this one. Raises StoreError."""
     path = state_dir / FILE_NAME
-    if mode_of(path) is None:
+    if not is_in(state_dir):
         raise NoStoreError(f"{state_dir} holds no database yet.", hint="lalald has not run with this state folder yet.")
     try:
         with _closed_on_error(_open_read_only(path)) as connection:
@@ -52,11 +52,23 @@ def connect_any_version(state_dir: Path) -> sqlite3.Connection:
     return connection
 
 
+def is_in(state_dir: Path) -> bool:
+    """Whether a state folder holds a database. Raises StoreError if that cannot be known."""
+    try:
+        return mode_of(state_dir / FILE_NAME) is not None
+    except PermissionError as error:
+        raise StoreError(
+            f"{state_dir} may not be read by this user.", hint="Run this as the daemon's user, or as root."
+        ) from error
+    except OSError as error:
+        raise StoreError(f"{state_dir} cannot be read: {error.strerror}.", hint=_FAILING) from error
+
+
 def version_to_migrate(state_dir: Path) -> int | None:
     """The version of a database that `connect` migrates first. None if it migrates nothing, or says why it cannot."""
     path = state_dir / FILE_NAME
     try:
-        if mode_of(path) is None:
+        if not is_in(state_dir):
             return None
         with closing(_connect_to_look(path)) as looking:
             version = _version(looking, path)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from lalald.errors import LalaldError, StoreError
+from lalald.errors import LalaldError
 from lalald.jobs.job import Job
 from lalald.jobs.spending.prices import minutes as cost
 from lalald.jobs.states import Stage, State
@@ -56,13 +56,7 @@ class Reports:
     @classmethod
     def open(cls, state_dir: Path) -> Self:
         """Raises StoreError where there is no database, or one that cannot be read."""
-        try:
-            connection = database.connect(state_dir, read_only=True)
-        except PermissionError as error:
-            raise StoreError(
-                f"{state_dir} may not be read by this user.", hint="Run this as the daemon's user, or as root."
-            ) from error
-        return cls(connection)
+        return cls(database.connect(state_dir, read_only=True))
 
     def close(self) -> None:
         self.connection.close()

@@ -736,24 +736,52 @@ def test_damage_that_shows_only_when_it_is_read_is_reported_in_plain_words(fille
         assert "restore a backup" in error["hint"].lower()
 
 
-def test_another_user_is_reported_why_nothing_can_be_read(open_folder: Path) -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        "Reports.open(state)",
+        "backup.run(Namespace(config=None, file='/tmp/copy', json=False))",
+        "relocate.run(Namespace(config=None, old='/old', new='/tmp', json=False))",
+    ],
+)
+def test_another_user_is_reported_why_nothing_can_be_read(open_folder: Path, call: str) -> None:
     filled_store = FilledStore(open_folder)
     filled_store.fill()
     filled_store.state.chmod(0o700)
+    error = error_of_nobody(call, filled_store.state)
+    if os.getuid() == 0:
+        assert error.startswith("lalald.errors.StoreError: ")
+        assert "may not be read by this user" in error
+
+
+def test_a_backup_into_a_closed_folder_is_reported(open_folder: Path) -> None:
+    closed = open_folder / "closed"
+    (closed / "inner").mkdir(parents=True)
+    closed.chmod(0o700)
+    call = f"backup.run(Namespace(config=None, file={str(closed / 'inner' / 'copy')!r}, json=False))"
+    error = error_of_nobody(call, open_folder / "state")
+    if os.getuid() == 0:
+        assert error.startswith("lalald.errors.FolderPermissionError: ")
+        assert "Permission denied" in error
+
+
+def error_of_nobody(call: str, state: Path) -> str:
+    """The last line of what a user who owns nothing gets; this user, if that is not root. The program is imported before."""
     script = f"""
 import os
+from argparse import Namespace
 from pathlib import Path
-from lalald.store import Store
+from lalald.commands import backup, relocate
 from lalald.store.queries import Reports
 {BECOME_NOBODY}
-Reports.open(Path({str(filled_store.state)!r}))
+state = Path({str(state)!r})
+{call}
 """
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
-    if os.getuid() != 0:
-        assert answer.returncode == 0
-    else:
-        assert "StoreError: " in answer.stderr
-        assert "may not be read by this user" in answer.stderr
+    environ = {**os.environ, "LALALD_STATE_DIR": str(state)}
+    answer = subprocess.run(
+        [sys.executable, "-c", script], env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    return answer.stderr.strip().rpartition("\n")[2]
 
 
 def test_without_a_command_help_lists_every_command(empty: FilledStore) -> None:
