@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -23,15 +23,13 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def in_a_deleted_folder(
-    tmp_path: Path, *words: str, program: Sequence[str] = (str(PROGRAM),), **environ: str
-) -> subprocess.CompletedProcess[str]:
+def in_a_deleted_folder(tmp_path: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     folder = tmp_path / "gone"
     folder.mkdir(exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LALALD_", "XDG_"))}
     return subprocess.run(
-        ["bash", "-c", 'rmdir "$PWD" && exec "$0" "$@"', *program, *words], cwd=folder,
-        env={**kept, "HOME": str(tmp_path / "home"), **environ}, capture_output=True, text=True, timeout=300, check=False,
+        ["bash", "-c", 'rmdir "$PWD" && exec "$0" "$@"', str(PROGRAM), *words], cwd=folder,
+        env={**kept, "HOME": str(tmp_path / "home"), **environ}, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
 
@@ -44,44 +42,21 @@ def configuration(tmp_path: Path) -> Path:
     return path
 
 
-# One interpreter for all commands, each in a process of its own forked from it: what is imported is not what differs.
-EACH = """
-import os, sys
-from importlib import import_module
-from lalald.__main__ import main
-from lalald.commands.command_list import VERBS
-
-for module in ("lalald.commands.parser", "lalald.config.loading", "lalald.daemon.daemon", *(verb.module for verb in VERBS.values())):
-    import_module(module)
-for number, words in enumerate(open(sys.argv[1]).read().splitlines()):
-    process = os.fork()
-    if process == 0:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        os.dup2(os.open(f"{sys.argv[2]}/{number}", os.O_CREAT | os.O_WRONLY, 0o600), 2)
-        sys.exit(main(words.split("\\t")))
-    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
-"""
-
-
+@pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("config", ["absolute", "relative", "none"])
-def test_no_command_ends_in_a_traceback_where_the_working_folder_was_deleted(config: str, tmp_path: Path) -> None:
+def test_no_command_ends_in_a_traceback_where_the_working_folder_was_deleted(
+    verb: str, config: str, tmp_path: Path
+) -> None:
     path = configuration(tmp_path)
     named = {"absolute": str(path), "relative": "config.yaml"}.get(config)
-    verbs = [verb for verb in VERBS if VERBS[verb].configured or not named]
+    if named and not VERBS[verb].configured:
+        pytest.skip("it reads no configuration")
     words = ("--config", named) if named else ()
-    lines = ["\t".join((*words, verb, *WORDS.get(verb, ()))) for verb in verbs]
-    (tmp_path / "commands").write_text("\n".join(lines))
-    (tmp_path / "said").mkdir()
-    program = (sys.executable, "-P", "-c", EACH, str(tmp_path / "commands"), str(tmp_path / "said"))
-    done = in_a_deleted_folder(tmp_path, program=program, LALALD_API_URL="http://127.0.0.1:9")
-    assert done.returncode == 0, done.stderr
-    codes = dict(zip(verbs, map(int, done.stdout.split()), strict=True))
-    assert {verb: code for verb, code in codes.items() if code not in (0, 1, 2, 3)} == {}
-    for number, verb in enumerate(verbs):
-        said = (tmp_path / "said" / str(number)).read_text()
-        assert "Traceback" not in said, (verb, said)
-        if config == "relative":
-            assert (codes[verb], "working folder was deleted" in said) == (2, True), (verb, said)
+    done = in_a_deleted_folder(tmp_path, *words, verb, *WORDS.get(verb, ()), LALALD_API_URL="http://127.0.0.1:9")
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode in (0, 1, 2, 3)
+    if config == "relative":
+        assert (done.returncode, "working folder was deleted" in done.stderr) == (2, True), done.stderr
 
 
 @pytest.mark.parametrize("variable", ["LALALD_CONFIG", "LALALD_STATE_DIR", "LALALD_LICENSE_KEY_FILE"])
