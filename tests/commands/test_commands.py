@@ -740,7 +740,7 @@ def test_damage_that_shows_only_when_it_is_read_is_reported_in_plain_words(fille
     "call",
     [
         "Reports.open(state)",
-        "backup.run(Namespace(config=None, file='/tmp/copy', json=False))",
+        "backup.run(Namespace(config=None, file=str(state.parent / 'copy'), json=False))",
         "relocate.run(Namespace(config=None, old='/old', new='/tmp', json=False))",
     ],
 )

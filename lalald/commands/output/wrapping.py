@@ -12,7 +12,7 @@ _UNKNOWN_WIDTH = 80
 _TERM = re.compile(r"(?P<indent> +)\S+(?: \S+)*  +(?=\S)")  # `  name      what it means`
 _STEP = re.compile(r" *\d+\. ")  # `  1. what to do`
 _COMMAND = re.compile(r"`[^`]*`")
-_HARD_SPACE = "\ue000"  # for private use: no text has it, and it is no place to wrap
+_HARD_SPACE = "\ue000"  # for private use: `printable` escapes it in foreign text, and lines are not wrapped at it
 _DEEPEST = 24  # columns; a description that begins further right continues below its name
 
 

@@ -50,15 +50,17 @@ class WebhookClient:
         self._connection: socket.socket | None = None
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> Result:
-        """Send one request. The status decides; the body is ignored. Raises OutOfResourcesError without a thread."""
+        """Send one request. The status decides; the body is ignored."""
         self._request = asyncio.get_running_loop().create_future()
         self._result = None
-        self._threads.submit(Call((), self._exchange, (headers, body), self._request, time.monotonic()))
         try:
+            self._threads.submit(Call((), self._exchange, (headers, body), self._request, time.monotonic()))
             async with asyncio.timeout(self._answer_seconds):
                 return await self._request
         except TimeoutError:
             return self._result or self._unanswered()
+        except OutOfResourcesError:
+            return TryLater("this machine has no thread left to send it")
         finally:
             if self._request.cancelled():
                 self._cut()

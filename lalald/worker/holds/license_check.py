@@ -47,11 +47,13 @@ class KeyReader:
         if self._reading is None:
             search = find_key(config.license_key_file, self._environ)
             self._reading = asyncio.ensure_future(found_on(self._disks, search, self._note_file))
-        done, _ = await asyncio.wait([self._reading], timeout=_READ_SECONDS)
+        reading = self._reading  # a reload may put another one in its place meanwhile
+        done, _ = await asyncio.wait([reading], timeout=_READ_SECONDS)
         if not done and self._file is not None:
             error = unanswered(self._file, "")
             return FoundKey(None, problem=str(error), hint=error.hint)
-        reading, self._reading = self._reading, None
+        if self._reading is reading:
+            self._reading = None
         return await reading
 
     def forget(self) -> None:

@@ -62,9 +62,9 @@ def _read(file: BoundedFile, collector: Collector) -> None:
     elif head[4:8] in _QUICKTIME:
         whole = Region(file, start, file.size)
         read_mp4(whole, collector)
-        read_keyed_items(whole, collector)
         if not collector.has_chapters():
             collector.add_chapters(chapters_of_track(whole))
+        read_keyed_items(whole, collector)  # last: where they are damaged, the rest is read
     elif head[:4] == EBML_HEADER:
         read_matroska(file, start, collector)
     elif file.read_at(start, 16) == ASF_HEADER:
