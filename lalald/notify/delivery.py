@@ -24,6 +24,8 @@ class RunsOnStore(Protocol):
 
     async def run(self, function: Callable[[Store], Answer]) -> Answer: ...
 
+    async def run_with_others(self, function: Callable[[Store], Answer]) -> Answer: ...
+
 
 class Delivery:
     """One for each entry. Only its name is ever logged."""
@@ -77,7 +79,7 @@ class Delivery:
 
     async def sent(self, write: Callable[[EventQueue], None]) -> None:
         """Something was delivered; `write` records it."""
-        await self.ask(write)
+        await self._store.run_with_others(lambda store: write(store.event_queue))
         if self._attempts:
             self._log.info("notify.back", entry=self.name)
         self._attempts, self._again_at = 0, float("-inf")

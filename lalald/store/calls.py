@@ -12,11 +12,16 @@ from lalald.store.store import Store
 
 
 class Call:
-    __slots__ = ("answer", "error", "function", "future")
+    """`can_wait`: it is run with the next call that cannot, or soon without one."""
 
-    def __init__(self, function: Callable[[Store], Any], future: asyncio.Future[Any]) -> None:
+    __slots__ = ("answer", "can_wait", "error", "function", "future")
+
+    def __init__(
+        self, function: Callable[[Store], Any], future: asyncio.Future[Any], *, can_wait: bool = False
+    ) -> None:
         self.function = function
         self.future = future
+        self.can_wait = can_wait
         self.answer: Any = None
         self.error: Exception | None = None
 

@@ -21,6 +21,7 @@ from lalald.store.store import Store
 Answer = TypeVar("Answer")
 Parameters = ParamSpec("Parameters")
 _MOST_IN_ONE_COMMIT = 256
+_COMPANY_SECONDS = 0.005  # how long what can wait does: while the pipeline is busy, a commit follows sooner
 _AGAIN_SECONDS = 2.0  # between attempts to write to a full disk
 _MOST_DOUBTS = 5  # of a database that is intact at every check
 _STOP_SECONDS = 1.0  # for a last attempt; a disk that does not answer must not delay the stop
@@ -42,6 +43,7 @@ class StoreThread:
         on_trouble: Callable[[StoreError | None], None] = ignore_error,
         *,
         again_seconds: float = _AGAIN_SECONDS,
+        company_seconds: float = _COMPANY_SECONDS,
         on_unreadable: Callable[[Sequence[UnreadableJob]], None] = ignore_jobs,
         on_events: Callable[[], None] = ignore_events,
     ) -> None:
@@ -50,6 +52,7 @@ class StoreThread:
         self._on_unreadable = on_unreadable
         self._on_events = on_events
         self._again_seconds = again_seconds
+        self._company_seconds = company_seconds
         self._calls: SimpleQueue[Call | None] = SimpleQueue()
         self._waiting: list[Call] = []
         self._again_at = float("inf")
@@ -79,6 +82,12 @@ class StoreThread:
         """
         future: asyncio.Future[Answer] = self._loop.create_future()
         self._calls.put(Call(partial(call_with, function, args, kwargs), future))
+        return await future
+
+    async def run_with_others(self, function: Callable[[Store], Answer]) -> Answer:
+        """As `run`, in the commit of what cannot wait if that comes soon: a commit of its own would delay the others."""
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self._calls.put(Call(function, future, can_wait=True))
         return await future
 
     async def remember_folder(self, path: str, marker: str | None, reason: str | None, now: float) -> None:
@@ -128,9 +137,11 @@ class StoreThread:
         try:
             seconds = None if not self._waiting else max(0.0, self._again_at - time.monotonic())
             call = self._calls.get(timeout=seconds) if seconds != 0.0 else self._calls.get_nowait()
+            company_until = time.monotonic() + self._company_seconds
             while call is not None and len(calls) < _MOST_IN_ONE_COMMIT - 1:
                 calls.append(call)
-                call = self._calls.get_nowait()
+                left = company_until - time.monotonic() if all(one.can_wait for one in calls) else 0.0
+                call = self._calls.get(timeout=left) if left > 0.0 else self._calls.get_nowait()
             if call is not None:
                 calls.append(call)
             elif calls:

@@ -75,6 +75,8 @@ class Desk:
         self.store.connection.execute("COMMIT")
         return answer
 
+    run_with_others = run
+
     def reopen(self) -> None:
         """As after a kill: what is committed is all there is."""
         self.store.close()

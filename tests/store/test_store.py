@@ -25,6 +25,7 @@ from lalald.store.due import Demand, ProbeWanted, Queue
 from lalald.store.schema.migrations import APPLICATION_ID, MIGRATIONS, VERSION, bring_to
 from lalald.store.tables.task_writer import StaleError
 from tests.jobs.test_transitions import SETTINGS
+from tests.support.running import until
 
 Answer = TypeVar("Answer")
 NOW = 1_000_000.0
@@ -363,6 +364,30 @@ def run(tmp_path: Path, story: Callable[[StoreThread], Awaitable[Answer]]) -> An
             await thread.stop()
 
     return asyncio.run(whole())
+
+
+@pytest.mark.parametrize(("seconds", "others"), [(60.0, 1), (0.01, 0)])
+def test_what_can_wait_is_in_the_commit_of_what_cannot(tmp_path: Path, seconds: float, others: int) -> None:
+    statements: list[str] = []
+
+    def opened() -> Store:
+        store = Store.open(tmp_path)
+        store.connection.set_trace_callback(statements.append)
+        return store
+
+    async def story() -> None:
+        thread = StoreThread(opened, company_seconds=seconds)
+        await thread.start()
+        waits = asyncio.create_task(thread.run_with_others(lambda store: store.add_files([found("one.wav")], NOW)))
+        await asyncio.sleep(0)  # it is requested
+        await asyncio.to_thread(until, lambda: not thread._calls.qsize(), "the thread has it")
+        for _ in range(others):
+            await thread.run(lambda store: store.add_files([found("two.wav")], NOW))
+        await waits
+        assert statements.count("COMMIT") == 1
+        await thread.stop()
+
+    asyncio.run(story())
 
 
 def test_many_calls_are_each_atomic(tmp_path: Path) -> None:
