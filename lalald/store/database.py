@@ -19,7 +19,7 @@ from lalald.store.schema.migrations import APPLICATION_ID, VERSION, bring_to
 FILE_NAME = "lalald.sqlite3"
 _HINT_FOR_OLDER = (
     "The daemon migrates it when it starts; a large one takes minutes. If it does so now, wait: its log says `store.migrated` in the"
-    " end. Otherwise restart the daemon. `lalald backup` works meanwhile."
+    " end. Otherwise restart the daemon. `lalald backup FILE` works meanwhile."
 )
 
 

@@ -95,9 +95,11 @@ class UploadRoutes:
 
     async def _begin(self, one: Upload) -> Upload:
         """With its part. Those that began before it count as open, though they may have no row yet. Raises RequestError."""
+        before = list(
+            takewhile(lambda other: other.id != one.id, self._beginning.values())
+        )  # one may get its row meanwhile
         marker, rows = await self._page.store.ask(_marker_and_uploads, one.inbox)
         known = {other.id for other in rows}
-        before = takewhile(lambda other: other.id != one.id, list(self._beginning.values()))
         others = [*rows, *(other for other in before if other.id not in known)]
         if len(others) >= MOST_OPEN:
             hint = "Finish or cancel one of them first."
