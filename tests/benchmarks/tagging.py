@@ -20,6 +20,7 @@ from tests.benchmarks.figure import Figure, show
 from tests.benchmarks.place import QUICK, Tail, daemon, drop, folder, pid_of
 from tests.benchmarks.process import MIB, peak_resident_bytes
 from tests.support import sounds
+from tests.support.running import files_below
 from tests.support.tagging import pictures, png
 
 SMALL = {"track_bytes": 200_000, "tries": 1, "source_bytes": 500_000, "cover_bytes": 5_000_000}
@@ -103,7 +104,7 @@ def _memory(source_bytes: int, cover_bytes: int) -> Figure:
         with daemon(root, service.url, checks_per_minute=QUICK) as home:
             drop([source], home)
             Tail(home, "job.done").until(1, 120.0)
-            results = sorted(path.stat().st_size for path in home.outbox.rglob("*.mp3"))
+            results = sorted(path.stat().st_size for path in files_below(home.outbox) if path.suffix == ".mp3")
             assert len(results) == 2, results
             peak = peak_resident_bytes(pid_of(home)) / MIB
     covers = f"a cover of {cover_bytes / 1e6:g} MB, which is left out, and four of 4 MB"

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.support.running import files_below
+
 PROGRAM = [sys.executable, "-m", "lalald", "sandbox", "--port", "0"]
 WITHOUT_EXTRA = """
 import sys
@@ -52,7 +54,7 @@ def test_a_signal_ends_the_program_and_nothing_is_left(tmp_path: Path, number: s
         with socket.create_connection((parts.hostname, parts.port or 80), timeout=5) as connection:
             head = "POST /api/v1/upload/ HTTP/1.1\r\nHost: a\r\nX-License-Key: k\r\nContent-Length: 400000\r\n"
             connection.sendall(f"{head}Content-Disposition: attachment; filename=a\r\n\r\n".encode() + bytes(300_000))
-            while not any(path.is_file() for path in tmp_path.rglob("*")):
+            while not files_below(tmp_path):
                 assert program.poll() is None
             program.send_signal(number)
             output, errors = program.communicate(timeout=5)

@@ -12,7 +12,7 @@ import pytest
 from lalald.sandbox.server import Sandbox
 from tests.conftest import MakeHome
 from tests.support.another_user import NOBODY, give
-from tests.support.running import Home, tree, until, write_wav
+from tests.support.running import Home, files_below, tree, until, write_wav
 
 NOBODY_IN_WORDS = f"{NOBODY}:{NOBODY}"
 
@@ -240,6 +240,6 @@ def test_a_source_that_cannot_be_moved_is_held_before_the_charge(
         gone = at[name]["inbox"] / within[name] / f"{name}.wav"
         until(lambda gone=gone: not gone.exists(), f"{name} goes on", 60)  # type: ignore[misc] # bound here
     assert len(sandbox.state()["charges"]) == len(at), "each once"
-    left = [path for path in home.root.rglob(".lalald-*") if path.name != ".lalald-staging"]
+    left = [path for path in files_below(home.root) if path.name.startswith(".lalald-")]
     assert left == []
     assert home.stop() == 0

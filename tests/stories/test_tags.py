@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from mutagen.wave import WAVE
 
 from lalald.sandbox.server import Sandbox
 from tests.conftest import MakeHome
-from tests.support.running import tree, until, write_wav
+from tests.support.running import size_below, tree, until, write_wav
 from tests.support.tagging import read
 
 
@@ -26,15 +25,6 @@ def tagged_source(path: Path) -> None:
     beside.rename(path)
 
 
-def arrived(staging: Path) -> int:
-    """Bytes; files come and go meanwhile."""
-    size = 0
-    for path in staging.rglob("1-*"):
-        with suppress(FileNotFoundError):
-            size += path.stat().st_size
-    return size
-
-
 @pytest.mark.parametrize("kills", [0, 1, 3])
 def test_killed_while_tracks_arrive_each_result_is_whole_and_tagged(
     kills: int, sandbox: Sandbox, make_home: MakeHome
@@ -46,8 +36,8 @@ def test_killed_while_tracks_arrive_each_result_is_whole_and_tagged(
     tagged_source(home.inbox / "song.wav")
     staging = home.outbox / ".lalald-staging"
     for _ in range(kills):
-        seen = arrived(staging)
-        until(lambda seen=seen: arrived(staging) != seen, "more of the tracks has arrived")
+        seen = size_below(staging)
+        until(lambda seen=seen: size_below(staging) != seen, "more of the tracks has arrived")
         home.kill()
         assert [name for name in tree(home.outbox) if not name.startswith(".")] == []
         home.start()

@@ -13,7 +13,7 @@ import sys
 import time
 import wave
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +68,23 @@ def own_disks(**behaviour: Any) -> Iterator[MountPools]:
             thread.join()
 
 
+def files_below(folder: Path) -> list[Path]:
+    """Every file below a folder, while a program works there: what disappears meanwhile is left out, which `rglob` raises."""
+    return [Path(place, name) for place, _, names in os.walk(folder) for name in names]
+
+
+def size_below(folder: Path) -> int:
+    """The bytes of all its files, while a program works there."""
+    size = 0
+    for path in files_below(folder):
+        with suppress(FileNotFoundError):
+            size += path.stat().st_size
+    return size
+
+
 def tree(folder: Path) -> list[str]:
-    """Every file below a folder, except markers. A file that disappears meanwhile is left out."""
-    places = ((place, name) for place, _, names in os.walk(folder) for name in names if name != ".lalald")
-    return sorted(os.path.relpath(os.path.join(place, name), folder) for place, name in places)
+    """Every file below a folder, except markers, while a program works there."""
+    return sorted(str(path.relative_to(folder)) for path in files_below(folder) if path.name != ".lalald")
 
 
 class Home:
