@@ -37,6 +37,7 @@ from lalald.daemon.shutdown import shut_down
 from lalald.daemon.supervisor import Supervisor
 from lalald.daemon.upload_cleanup import remove_abandoned_uploads
 from lalald.errors import LalaldError, StoreError
+from lalald.filesystem import placeholders
 from lalald.filesystem.availability.known_folders import KnownFolders
 from lalald.filesystem.mount_pools import MountPools
 from lalald.inbox.inspection_steps import InspectionSteps
@@ -95,7 +96,8 @@ def run(
         return await _Daemon(config, options, inspections, log_settings).main()
 
     try:
-        with only_daemon(config.state_dir), closing(open_inspections(config.state_dir)) as inspections:
+        with only_daemon(config.state_dir) as name, closing(open_inspections(config.state_dir)) as inspections:
+            placeholders.set_owner(name)
             code = asyncio.run(live(inspections))
     except LalaldError:
         raise

@@ -1,6 +1,7 @@
 """Hidden files for testing renames, and empty files that reserve a name until a file is renamed over them.
 
-Both are recognized after a crash, by their names or by a note beside them, and removed.
+Both are recognized after a crash, by their names or by a note beside them, and removed. The names contain the owner's, so that
+two daemons that share a folder remove nothing that the other one is using.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import os
 import stat
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,11 +21,19 @@ TEST_PREFIX = ".lalald-try-"
 
 _PLACEHOLDER_SECONDS = 10.0  # at most between a note and its empty file, however slow the share
 _COARSE_CLOCK_SECONDS = 2.0  # FAT keeps times to two seconds
+_ABANDONED_SECONDS = 86_400.0  # the clock of a share may be hours off
 _RESERVED: set[str] = set()  # names that a thread of this process is reserving
 _TESTS: set[str] = set()  # hidden files of tests that a thread of this process is running
 _CLEARED: set[str] = set()  # folders from which this process has removed the leftovers of an earlier one
 _MAX_CLEARED = 10_000
 _LOCK = threading.Lock()
+_owner = "command"
+
+
+def set_owner(name: str) -> None:
+    """Name the owner of what this process creates from now on. Its leftovers are removed by the next process with this name."""
+    global _owner  # noqa: PLW0603 - a process has one
+    _owner = name
 
 
 @contextmanager
@@ -50,7 +60,11 @@ def reserved_name(target: str) -> Iterator[os.stat_result]:
 
 def note_path(target: str) -> str:
     folder, name = os.path.split(target)
-    return os.path.join(folder, RESERVED_PREFIX + hashlib.sha256(os.fsencode(name)).hexdigest()[:32])
+    return os.path.join(folder, f"{RESERVED_PREFIX}{_owner}-{_digest(name)}")
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
 
 
 def write_note(note: str, target: str) -> None:
@@ -81,7 +95,10 @@ def is_same_empty_file(made: os.stat_result, path: str) -> bool:
 
 def clear_reservation(target: str) -> bool:
     """Remove the empty file that a crash left under a name, and its note. Whether there was one. Raises OSError."""
-    note = note_path(target)
+    return _clear(target, note_path(target))
+
+
+def _clear(target: str, note: str) -> bool:
     try:
         noted = os.lstat(note)
     except (FileNotFoundError, NotADirectoryError):
@@ -106,24 +123,34 @@ def _is_placeholder(there: os.stat_result, noted: os.stat_result) -> bool:
 
 
 def remove_leftovers(folder: str) -> None:
-    """Remove the leftovers of tests and reservations from a folder. What cannot be removed now is removed the next time."""
+    """Remove our leftovers of tests and reservations from a folder, and those of others that are a day old.
+
+    What cannot be removed now is removed the next time.
+    """
     with suppress(OSError):
         for name in os.listdir(folder):
             path = os.path.join(folder, name)
             with suppress(OSError):
-                if name.startswith(RESERVED_PREFIX):
+                if name.startswith(RESERVED_PREFIX) and _is_left(path, RESERVED_PREFIX):
                     _clear_noted(folder, path)
-                elif name.startswith(TEST_PREFIX) and path not in _TESTS:
+                elif name.startswith(TEST_PREFIX) and path not in _TESTS and _is_left(path, TEST_PREFIX):
                     _remove_test(path)
+
+
+def _is_left(path: str, prefix: str) -> bool:
+    """Whether it is ours, or so old that no running daemon uses it."""
+    is_ours = os.path.basename(path).startswith(f"{prefix}{_owner}-")
+    return is_ours or time.time() - os.lstat(path).st_mtime > _ABANDONED_SECONDS
 
 
 def _clear_noted(folder: str, note: str) -> None:
     with open(note, "rb") as file:
-        target = os.path.join(folder, os.fsdecode(file.read(4096)))
-    if target not in _RESERVED and note_path(target) == note:
-        clear_reservation(target)
-    elif note_path(target) != note:  # the crash came before its content was written
+        name = os.fsdecode(file.read(4096))
+    target = os.path.join(folder, name)
+    if not note.endswith(_digest(name)):  # the crash came before its content was written
         os.unlink(note)
+    elif target not in _RESERVED:
+        _clear(target, note)
 
 
 def _remove_test(path: str) -> None:
@@ -146,7 +173,7 @@ def hidden_path(folder: str) -> Iterator[str]:
             _CLEARED.clear()
         _CLEARED.add(folder)
         remove_leftovers(folder)
-    path = os.path.join(folder, TEST_PREFIX + uuid.uuid4().hex)
+    path = os.path.join(folder, f"{TEST_PREFIX}{_owner}-{uuid.uuid4().hex}")
     with _registered(_TESTS, path):
         try:
             yield path

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 from lalald.errors import FileError, FolderUnavailableError
 from lalald.filesystem.availability.folder_probe import (
@@ -34,18 +35,30 @@ def try_placement(outbox: str, folder: str, *, overwrites: bool) -> None:
     for place in dict.fromkeys((outbox, staging, target)):
         remove_leftovers(place)
     _try_marker(outbox)
-    _make_staging(staging, outbox)
+    with _staging_folder(staging, outbox) as staged, hidden_folder(target) as placed:
+        _try_moves(staged, placed, target, overwrites=overwrites)
+
+
+@contextmanager
+def _staging_folder(staging: str, outbox: str) -> Iterator[str]:
+    """A hidden folder in the staging folder, which other jobs and daemons remove whenever it is empty."""
     try:
-        with hidden_folder(staging) as staged, hidden_folder(target) as placed:
-            _try_moves(staged, placed, target, overwrites=overwrites)
+        with ExitStack() as stack:
+            yield _enter_staging(stack, staging, outbox)
     finally:
         with suppress(OSError):
             os.rmdir(staging)
 
 
-def _make_staging(staging: str, outbox: str) -> None:
-    with action_errors("create a folder", outbox), suppress(FileExistsError):
-        os.mkdir(staging, 0o700)
+def _enter_staging(stack: ExitStack, staging: str, outbox: str) -> str:
+    while True:
+        with action_errors("create a folder", outbox), suppress(FileExistsError):
+            os.mkdir(staging, 0o700)
+        try:
+            return stack.enter_context(hidden_folder(staging))
+        except FolderUnavailableError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
 
 
 def _try_moves(staged: str, placed: str, target: str, *, overwrites: bool) -> None:

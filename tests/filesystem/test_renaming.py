@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -274,12 +275,13 @@ def test_only_our_leftovers_of_a_crash_are_removed(tmp_path: Path) -> None:
     kept: dict[str, Any] = {".lalald": b"", ".lalald-notes": b"", "ours.wav": b"abc"}
     for name, content in kept.items():
         (tmp_path / name).write_bytes(content)
-    trial = tmp_path / f"{placeholders.TEST_PREFIX}{'0' * 32}"
+    with placeholders.hidden_path(str(tmp_path)) as hidden:
+        trial = Path(hidden)
     trial.mkdir()
     (trial / "1").touch()
     placeholders.write_note(placeholders.note_path(str(tmp_path / "left.wav")), str(tmp_path / "left.wav"))
     placeholders.create_empty_file(str(tmp_path / "left.wav"))
-    Path(f"{tmp_path}/{placeholders.RESERVED_PREFIX}{'0' * 32}").touch()
+    Path(placeholders.note_path(str(tmp_path / "without content.wav"))).touch()
     with placeholders.hidden_path(str(tmp_path)) as live:
         Path(live).touch()
         remove_leftovers(str(tmp_path))
@@ -289,7 +291,51 @@ def test_only_our_leftovers_of_a_crash_are_removed(tmp_path: Path) -> None:
 
 
 def test_the_leftovers_of_an_earlier_process_are_removed_at_the_first_test_in_a_folder(tmp_path: Path) -> None:
-    left = tmp_path / f"{placeholders.TEST_PREFIX}{'1' * 32}"
+    with placeholders.hidden_path(str(tmp_path / "..")) as hidden:
+        left = tmp_path / Path(hidden).name
     left.touch()
     with placeholders.hidden_path(str(tmp_path)):
         assert not left.exists()
+
+
+@pytest.fixture
+def owner() -> Iterator[Callable[[str], None]]:
+    yield placeholders.set_owner
+    placeholders.set_owner("command")
+
+
+def test_what_another_daemon_uses_is_removed_once_it_is_a_day_old(tmp_path: Path, owner: Callable[[str], None]) -> None:
+    owner("one")
+    target = tmp_path / "vocals.wav"
+    with placeholders.hidden_path(str(tmp_path)) as test, placeholders.reserved_name(str(target)):
+        Path(test).touch()
+        owner("other")
+        for hours in (0, 23):
+            written_at = time.time() - hours * 3600
+            for path in (Path(test), target, *tmp_path.glob(f"{placeholders.RESERVED_PREFIX}*")):
+                os.utime(path, (written_at, written_at))
+            remove_leftovers(str(tmp_path))
+            assert not placeholders.clear_reservation(str(target))
+            assert len(everything(tmp_path)) == 3, hours
+        owner("one")  # its next process
+        placeholders._TESTS.clear()
+        placeholders._RESERVED.clear()
+        remove_leftovers(str(tmp_path))
+        assert everything(tmp_path) == {}
+
+
+def test_leftovers_of_a_daemon_that_never_came_back_are_removed(tmp_path: Path, owner: Callable[[str], None]) -> None:
+    owner("gone")
+    target = tmp_path / "vocals.wav"
+    with placeholders.hidden_path(str(tmp_path)) as test:
+        pass
+    Path(test).touch()
+    placeholders.write_note(placeholders.note_path(str(target)), str(target))
+    target.touch()
+    long_ago = time.time() - 25 * 3600
+    for path in tmp_path.iterdir():
+        os.utime(path, (long_ago, long_ago))
+    owner("other")
+    placeholders._TESTS.clear()
+    remove_leftovers(str(tmp_path))
+    assert everything(tmp_path) == {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +27,32 @@ def test_a_second_daemon_on_a_state_folder_is_refused_and_the_first_continues(
     (job,) = home.rest()
     assert job["state"] == "done"
     assert (home.outbox / "ep1/vocals.wav").read_bytes() == track_bytes(content, "vocals", "ep1.wav")
+
+
+TESTS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from lalald.filesystem import placeholders
+from lalald.outbox.placement_probe import try_placement
+from lalald.stages.precharge.source_probe import MoveTarget, try_source_moves
+
+owner, folder = sys.argv[1:]
+placeholders.set_owner(owner)
+
+def attempt(number):
+    try_placement(folder, f"ep{number % 4}", overwrites=bool(number % 3))
+    try_source_moves(folder, (MoveTarget(folder, "done"),))
+
+with ThreadPoolExecutor(4) as pool:
+    list(pool.map(attempt, range(80)))
+"""
+
+
+def test_two_daemons_that_test_one_folder_do_not_disturb_each_other(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", TESTS]
+    both = [subprocess.Popen([*command, owner, tmp_path], stderr=subprocess.PIPE, text=True) for owner in "ab"]
+    assert [process.communicate(timeout=60)[1] for process in both] == ["", ""]
+    assert [*tmp_path.iterdir()] == []
 
 
 def is_done(home: Home, files: int) -> bool:

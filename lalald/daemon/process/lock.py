@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lalald.errors import DaemonError
 from lalald.filesystem.disk_errors import hint_for
 
+_NAME = re.compile(rb"[0-9a-f]{16}")
+
 
 @contextmanager
-def only_daemon(state_dir: Path) -> Iterator[None]:
-    """Hold the state folder's lock; the kernel releases it however the process ends. Raises DaemonError."""
+def only_daemon(state_dir: Path) -> Iterator[str]:
+    """Hold the state folder's lock; the kernel releases it however the process ends. Raises DaemonError.
+
+    Yields a name that stays the same from start to start and that the daemon of no other state folder has.
+    """
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(state_dir / "lalald.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -27,6 +34,16 @@ def only_daemon(state_dir: Path) -> Iterator[None]:
         hint = "See `lalald status`. To run a second one, give it its own `state_dir`."
         raise DaemonError(f"another lalald is running with the state folder {state_dir}.", hint=hint) from error
     try:
-        yield
+        yield _name(lock)
     finally:
         os.close(lock)
+
+
+def _name(lock: int) -> str:
+    """The name in the lock file, written if there is none."""
+    found = _NAME.fullmatch(os.pread(lock, 4096, 0))
+    name = found[0].decode() if found else secrets.token_hex(8)
+    with suppress(OSError):  # a full disk: another name at the next start
+        os.pwrite(lock, name.encode(), 0)
+        os.ftruncate(lock, len(name))
+    return name

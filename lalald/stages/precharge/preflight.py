@@ -10,7 +10,6 @@ import select
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, NamedTuple
 
 from lalald.archive.source_paths import source_folder, source_path
@@ -47,7 +46,7 @@ class PlacementTest:
         return (self.outbox,)
 
     def __call__(self, _folders: object) -> None:
-        _retry_once(partial(try_placement, self.outbox, self.folder, overwrites=self.overwrites))
+        try_placement(self.outbox, self.folder, overwrites=self.overwrites)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +65,7 @@ class SourceMoveTest:
         if not os.path.isdir(self.folder) and os.path.isdir(self.inbox):
             return  # removed with the file, which the stage itself will notice
         with translate_errors(self.folder, self.inbox):
-            _retry_once(partial(try_source_moves, self.folder, self.places))
-
-
-def _retry_once(attempt: Callable[[], None]) -> None:
-    """Another lalald that starts a test in the same folder removes our files as leftovers: then try once more."""
-    try:
-        attempt()
-    except FolderUnavailableError as error:
-        if not isinstance(error.__cause__, FileNotFoundError):
-            raise
-        attempt()
+            try_source_moves(self.folder, self.places)
 
 
 FolderTest = PlacementTest | SourceMoveTest
