@@ -76,6 +76,9 @@ def _sections(plan: Plan, config: Config, left: float | None, trouble: str | Non
         ]
         yield Section("", rows, ("RULE", "INBOX", "NEW", "WAITING", "HELD", "MINUTES", "UNKNOWN"))
     yield Section("total" if plan.files else "minutes", list(_totals(plan, config, left, trouble)))
+    if plan.first_scan_holds:
+        holds = [(printable(inbox), reason) for inbox, reason in plan.first_scan_holds.items()]
+        yield Section("new files that the first scan will hold", holds)
     if plan.left_alone:
         reasons = [(f"{files:,}", printable(reason)) for reason, files in plan.left_alone.most_common()]
         yield Section("not processed", reasons)

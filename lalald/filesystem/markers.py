@@ -44,21 +44,28 @@ class FolderState:
     folder: tuple[int, int] | None = None  # device and inode
 
 
-def inspect_folder(root: str, expected: str | None) -> FolderState:
-    """Whether the folder is available and has the expected marker. Writes nothing."""
-    return _inspect(root, expected, None, listed=True)
+def inspect_folder(root: str, expected: str | None, before: tuple[int, int] | None = None) -> FolderState:
+    """As `verify_folder`, but writes nothing."""
+    return _inspect(root, expected, before, listed=True)
 
 
 def verify_folder(
-    root: str, expected: str | None, before: tuple[int, int] | None = None, *, listed: bool = True
+    root: str,
+    expected: str | None,
+    before: tuple[int, int] | None = None,
+    *,
+    listed: bool = True,
+    new: str | None = None,
 ) -> FolderState:
     """Whether the folder is available and has the expected marker (None: any folder is right, and gets a marker if it has none).
 
     `before`: the folder's numbers at the last check; if they are the same, a deleted marker is written again.
-    `listed`: a folder that may not be listed is unavailable.
+    `listed`: a folder that may not be listed is unavailable. `new`: the marker of a folder that gets one, in place of a random one.
     """
     found = _inspect(root, expected, before, listed=listed)
-    return replace(found, marker=found.marker or write_marker(root, expected)) if found.available else found
+    if not found.available or found.marker is not None:
+        return found
+    return replace(found, marker=write_marker(root, expected or new, replaces=expected is not None))
 
 
 def _inspect(root: str, expected: str | None, before: tuple[int, int] | None, *, listed: bool) -> FolderState:
@@ -78,10 +85,23 @@ def _inspect(root: str, expected: str | None, before: tuple[int, int] | None, *,
     return FolderState(False, _other_folder(root, marker), marker=marker, folder=folder)
 
 
-def accept_folder(root: str) -> str | None:
+def accept_folder(root: str, new: str | None = None) -> str | None:
     """The marker of the folder that is there now, written if it has none. Raises OSError if the folder is missing."""
     os.stat(os.path.join(root, "."))
-    return read_marker(root) or write_marker(root, None)
+    return read_marker(root) or write_marker(root, new)
+
+
+def new_marker() -> str:
+    """A marker that no folder has."""
+    return str(uuid.uuid4())
+
+
+def lacks_marker(root: str) -> bool:
+    """Whether the folder is there, and has no marker; not if that cannot be determined."""
+    try:
+        return os.path.isdir(root) and read_marker(root) is None
+    except OSError:
+        return False
 
 
 def read_marker(root: str) -> str | None:
@@ -103,19 +123,20 @@ def read_marker(root: str) -> str | None:
     return None if found is None else found[0].decode()
 
 
-def write_marker(root: str, marker: str | None) -> str | None:
-    """Write this marker into the folder, or, if none is given, a new one unless it has one.
+def write_marker(root: str, marker: str | None, *, replaces: bool = False) -> str | None:
+    """Write this marker, or a new one (None), into the folder. A marker that another lalald has written meanwhile stays, unless
+    this one `replaces` it.
 
     Returns the folder's marker; None if nothing can be written, so that the folder cannot be recognized later.
     """
-    wanted = marker or str(uuid.uuid4())
+    wanted = marker or new_marker()
     temporary = os.path.join(root, f"{MARKER_NAME}-{uuid.uuid4().hex}")
     try:
         _remove_leftovers(root)
         _write_text(temporary, _MARKER_TEXT.format(marker=wanted))
-        return _rename_marker(root, temporary, wanted, is_given=marker is not None)
+        return _rename_marker(root, temporary, wanted, replaces=replaces)
     except FileNotFoundError:  # another lalald took the temporary file for a leftover
-        return write_marker(root, marker) if os.path.isdir(root) else None
+        return write_marker(root, marker, replaces=replaces) if os.path.isdir(root) else None
     except OSError:
         with suppress(OSError):
             os.unlink(temporary)
@@ -131,12 +152,12 @@ def _write_text(path: str, text: str) -> None:
         sync_file(file.fileno())
 
 
-def _rename_marker(root: str, temporary: str, wanted: str, *, is_given: bool) -> str:
-    """Give the marker its name. A marker that another lalald has written meanwhile stays, unless ours was given. Raises OSError."""
+def _rename_marker(root: str, temporary: str, wanted: str, *, replaces: bool) -> str:
+    """Give the marker its name, and return the one that is there then. Raises OSError."""
     try:
         rename_without_replacing(temporary, os.path.join(root, MARKER_NAME))
     except FileExistsError:
-        if not is_given and (existing := read_marker(root)) is not None:
+        if not replaces and (existing := read_marker(root)) is not None:
             os.unlink(temporary)
             return existing
         os.replace(temporary, os.path.join(root, MARKER_NAME))

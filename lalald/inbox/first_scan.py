@@ -10,15 +10,19 @@ from typing import Any, NamedTuple
 
 from lalald.clock import Clock
 from lalald.config import Inbox
+from lalald.filesystem.markers import new_marker
 from lalald.inbox.new_files import tasks
 from lalald.inbox.reconcile import MatchedFile, Reconciliation
 from lalald.inbox.set_aside import RunsOnStore
 from lalald.jobs.spending.consent import price_of
 from lalald.jobs.spending.prices import cost_text
 from lalald.store import Store
+from lalald.store.database import folder_of
+from lalald.store.tables.known_markers import WATCHED_BEFORE
 from lalald.store.tables.restored_copy import held_because
 
 MOST_EXISTING_FILES = 20
+HOLD_ALL = -1  # in place of it: even the first one
 
 
 class FirstScanTally(NamedTuple):
@@ -75,6 +79,10 @@ class FirstScan:
             self._old = {path for path in waiting if path not in self._new}
             self._new.clear()
 
+    def hold_all(self) -> None:
+        """Hold even the first file that was there, from now on."""
+        self._most = HOLD_ALL
+
     def note_arrivals(self, paths: Iterable[str]) -> None:
         """These files arrived after the watch began."""
         if self._old is None:
@@ -128,6 +136,13 @@ HOLD_REASON = (
 )
 
 
+_HELD = "another database watched this inbox before: what is in it may be processed, and paid for, already, and is held"
+_CHECK_STATE = (
+    "Check whether the disk of the state folder is mounted, and `state_dir` is the right one. If so, move files whose results you"
+    " have out of the inbox; `lalald release --all --hold first_scan` processes the others."
+)
+
+
 class FirstScanPhase:
     """Whether the first scan of an inbox lasts, which restarts do not end.
 
@@ -141,6 +156,8 @@ class FirstScanPhase:
         self._store = store
         self._override = override
         self._copied_at: float | None = None  # of a restored database: everything that it does not know is held
+        self._is_foreign = False  # so it is if another database watched the folder before
+        self._planned: str | None = None  # the marker that was saved to be written
         self._clock = clock
         self._log = log
 
@@ -150,12 +167,17 @@ class FirstScanPhase:
 
     @property
     def hold_reason(self) -> str:
-        return HOLD_REASON if self._copied_at is None else held_because(self._copied_at)
+        if self._copied_at is not None:
+            return held_because(self._copied_at)
+        return WATCHED_BEFORE if self._is_foreign else HOLD_REASON
+
+    @property
+    def most_existing(self) -> int:
+        """How many files that were there are not held."""
+        return HOLD_ALL if self._copied_at is not None or self._is_foreign else MOST_EXISTING_FILES
 
     def _new_scan(self, jobs_already: int = 0) -> FirstScan:
-        if self._copied_at is None:
-            return FirstScan(self._existing, jobs_already)
-        return FirstScan("hold", most=-1)
+        return FirstScan(self._existing, jobs_already, self.most_existing)
 
     async def begin(self) -> str | None:
         """Read what the store knows of the inbox. Return its marker."""
@@ -165,16 +187,17 @@ class FirstScanPhase:
         return marker
 
     def _recall(self, store: Store) -> tuple[bool, str | None, int]:
-        is_over = store.folders.inbox_seen(self._key)
+        is_over, marker = store.folders.inbox_seen(self._key), store.folders.inbox_marker(self._key)
         self._copied_at = store.restored.copied_at(self._key)
+        self._is_foreign = store.markers.is_foreign(self._key, marker)
         jobs = 0
         if not is_over:  # an interrupted first scan has left some
             folders = store.known_folders(self._key)
             known = (file for folder in folders for file in store.known_in(self._key, folder).values())
             jobs = sum(file.job_id is not None for file in known)
-        return is_over, store.folders.inbox_marker(self._key), jobs
+        return is_over, marker, jobs
 
-    def restart(self) -> None:
+    def _restart(self) -> None:
         """Another folder was accepted, or more places are scanned now: what is there counts as old, as at any first scan."""
         self.scan = self._new_scan()
 
@@ -190,15 +213,46 @@ class FirstScanPhase:
         action = self.scan.existing_action(path) if self.scan is not None else None
         return action or (self._existing if was_old else None)
 
-    async def save_marker(self, marker: str | None) -> None:
-        """Not while the first scan lasts: the marker's row would count as its end."""
+    # the folder's marker
+
+    async def plan_marker(self) -> str:
+        """The marker for a folder without one. It is saved first: found after a crash, it must not pass for another database's."""
+        if self._planned is None:
+            planned, now = new_marker(), self._clock.now()
+            await self._store.run(lambda store: store.markers.plan(planned, now))
+            self._planned = planned
+        return self._planned
+
+    async def note_marker(self, marker: str | None) -> None:
+        """The folder has this marker, and was not known by one. While the first scan lasts, its row would count as the end of that."""
+        self._planned, now = None, self._clock.now()
         if self.scan is None:
-            await self._store.run(partial(_save_marker, self._key, marker, self._clock.now()))
+            await self._store.run(partial(_save_marker, self._key, marker, now))
+            return
+        self._is_foreign = await self._store.run(lambda store: store.markers.note(self._key, marker, now))
+        await self._hold_if_foreign()
+
+    async def accept_marker(self, marker: str | None) -> None:
+        """A person has accepted the folder with this marker in place of another: its first scan begins."""
+        self._planned, now = None, self._clock.now()
+        self._is_foreign = await self._store.run(partial(_accept, self._key, marker, now))
+        self._restart()
+        await self._hold_if_foreign()
+
+    async def _hold_if_foreign(self) -> None:
+        if not self._is_foreign or self._existing != "hold" or self.scan is None:
+            return
+        self.scan.hold_all()
+        if self._copied_at is None:
+            state_dir = await self._store.run(lambda store: str(folder_of(store.connection)))
+            self._log.warning(
+                "inbox.watched_before", inbox=self._key, state_dir=state_dir, reason=_HELD, hint=_CHECK_STATE
+            )
 
     async def apply_places(self) -> None:
         """The settings are new: what is in places that were not scanned before counts as old."""
         if self.scan is None and await self._store.run(partial(_scans_more_places, self.inbox)):
-            self.restart()
+            self._restart()
         if self.scan is None:
             await self._store.run(partial(_save_places, self.inbox, self._clock.now()))
 
@@ -207,7 +261,7 @@ class FirstScanPhase:
         if scan is None or not scan.is_over(waiting):
             return
         self.scan, self._copied_at = None, None
-        await self.save_marker(marker)
+        await self._store.run(partial(_save_marker, self._key, marker, self._clock.now()))
         await self._store.run(partial(_save_places, self.inbox, self._clock.now()))
         if scan.tally.files:
             self._log.info("inbox.first_scan_done", inbox=self._key, **scan.facts())
@@ -216,6 +270,14 @@ class FirstScanPhase:
 def _save_marker(inbox: str, marker: str | None, now: float, store: Store) -> None:
     store.folders.mark_inbox_seen(inbox, marker, now)
     store.restored.note_scanned(inbox, now)
+
+
+def _accept(inbox: str, marker: str | None, now: float, store: Store) -> bool:
+    former = store.folders.inbox_marker(inbox)
+    is_foreign = store.markers.note_accepted(marker, former, now)
+    if marker != former:
+        store.folders.mark_inbox_accepted(inbox, marker)
+    return is_foreign
 
 
 def _scans_more_places(inbox: Inbox, store: Store) -> bool:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,20 @@ class InboxFolder:
         """Run `function` on a thread of the folder's disk. Raises FolderUnavailableError if the disk does not answer."""
         return await self._disks.run(self.root, function, *arguments)
 
-    async def check(self) -> Change:
-        """Check whether the folder is there. Raises FolderUnavailableError if its disk does not answer."""
+    async def lacks_marker(self) -> bool:
+        """Whether the folder is there, and has no marker. Raises FolderUnavailableError if its disk does not answer."""
+        found: bool = await self.run(markers.lacks_marker, self.root)
+        return found
+
+    async def check(self, new_marker: str | None = None) -> Change:
+        """Check whether the folder is there. Raises FolderUnavailableError if its disk does not answer.
+
+        `new_marker`: for a folder without one that is not known by its marker yet; None writes none there.
+        """
         before = self._state
-        self._state = await self.run(markers.verify_folder, self.root, self.marker, self._numbers_before())
+        writes = self.marker is not None or new_marker is not None
+        verify = partial(markers.verify_folder, new=new_marker) if writes else markers.inspect_folder
+        self._state = await self.run(verify, self.root, self.marker, self._numbers_before())
         self.is_doubtful = False
         if not self.state.available:
             return self._compare_unavailable(before)
@@ -100,16 +111,16 @@ class InboxFolder:
         """Its state now, changing nothing here."""
         try:
             current_state = self._disks.run_shared(
-                self.root, markers.verify_folder, self.marker, self._numbers_before()
+                self.root, markers.inspect_folder, self.marker, self._numbers_before()
             )
             return await current_state
         except FolderUnavailableError as error:
             return FolderState(False, f"{error} {error.hint}".strip())
 
-    async def marker_now(self) -> str | None:
-        """The marker of the folder at this path, whatever was expected; `marker` where it cannot be read."""
+    async def accept(self, new_marker: str) -> str | None:
+        """The marker of the folder at this path, whatever was expected, written if it has none; `marker` where it cannot be read."""
         with suppress(OSError, FolderUnavailableError):
-            marker: str | None = await self.run(markers.accept_folder, self.root)
+            marker: str | None = await self.run(markers.accept_folder, self.root, new_marker)
             return marker
         return self.marker
 

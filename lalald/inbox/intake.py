@@ -130,11 +130,10 @@ class Intake:
     async def accept_folder(self) -> None:
         """From now on, the folder that is at the inbox's path is the right one."""
         folder, first_scan = self._cycle.folder, self._cycle.registrar.first_scan
-        marker = await folder.marker_now()
+        marker = await folder.accept(await first_scan.plan_marker())
         if marker != folder.marker:
-            await first_scan.save_marker(marker)
+            await first_scan.accept_marker(marker)
             folder.marker = marker
-            first_scan.restart()
         self.request_rescan()
 
     async def unavailable_reason(self) -> str | None:

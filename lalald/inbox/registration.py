@@ -84,7 +84,10 @@ class FileRegistrar:
         former = await self._store.run(lambda store: store.target_folders())
         inbox = with_former_folders(self.inbox, former)
         self.inbox = self._inspector.inbox = self.first_scan.inbox = inbox
-        rematcher = Rematcher(inbox, self._store, self._clock.now(), self._choose, self._log)
+        rematcher = Rematcher(
+            inbox, self._store, self._clock.now(), self._choose, self._log, self.first_scan.most_existing,
+            self.first_scan.hold_reason,
+        )  # fmt: skip
         if await rematcher.run():
             self._on_new_jobs()
         await self.set_aside.add()

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from lalald.config import Config, Inbox, Rule
 from lalald.inbox import explanation, new_files
 from lalald.inbox.explanation import Choice
-from lalald.inbox.first_scan import HOLD_REASON, MOST_EXISTING_FILES
 from lalald.inbox.readiness import FinishedFile
 from lalald.inbox.set_aside import RunsOnStore
 from lalald.jobs import task, transitions
@@ -49,13 +48,18 @@ class _Rematched(NamedTuple):
 class Rematcher:
     """Works in portions, between which other calls of the store have their turn."""
 
-    def __init__(self, inbox: Inbox, store: RunsOnStore, now: float, choose: Choose, log: Any) -> None:
+    def __init__(
+        self, inbox: Inbox, store: RunsOnStore, now: float, choose: Choose, log: Any, most: int, hold_reason: str
+    ) -> None:
+        """`most`: so many files from before the first scan are not held. `hold_reason`: why the others are."""
         self._inbox = inbox
         self._key = str(inbox.path)
         self._store = store
         self._now = now
         self._choose = choose
         self._log = log
+        self._most = most
+        self._hold_reason = hold_reason
 
     async def run(self) -> bool:
         """Return whether jobs were added or changed."""
@@ -69,9 +73,11 @@ class Rematcher:
         decided, old = await self._in_portions(lambda after, store: _count(store, inbox, after, choose))
         if not decided:
             return False
-        hold = holds_existing(inbox, old, held)
-        await self._in_portions(lambda after, store: decide(store, inbox, after, choose, hold=hold, now=self._now))
-        self._log.info("inbox.rematched", inbox=self._key, files=decided, held=old if hold else 0)
+        reason = self._hold_reason if inbox.existing == "hold" and old + held > self._most else None
+        await self._in_portions(
+            lambda after, store: decide(store, inbox, after, choose, hold_reason=reason, now=self._now)
+        )
+        self._log.info("inbox.rematched", inbox=self._key, files=decided, held=old if reason else 0)
         return True
 
     async def _in_portions(self, step: Callable[[str, Store], Portion]) -> tuple[int, int]:
@@ -108,24 +114,19 @@ def _count(store: Store, inbox: Inbox, after: str, choose: Choose) -> Portion:
     return Portion(len(decided), sum(decided), _last(files))
 
 
-def holds_existing(inbox: Inbox, old: int, held: int) -> bool:
-    """Whether old files are held: so many match now, and so many others are held already."""
-    return inbox.existing == "hold" and old + held > MOST_EXISTING_FILES
-
-
 def decide(
-    store: Store, inbox: Inbox, after: str, choose: Choose = explanation.choose, *, hold: bool, now: float
+    store: Store, inbox: Inbox, after: str, choose: Choose = explanation.choose, *, hold_reason: str | None, now: float
 ) -> Portion:
-    """Of the next skipped files, those that a rule matches now: with `hold`, old ones become held jobs; the others are forgotten, so
-    that the next scan finds them."""
+    """Of the next skipped files, those that a rule matches now: with a reason, old ones become held jobs; the others are forgotten,
+    so that the next scan finds them."""
     files = store.files_without_job(str(inbox.path), after, FILES_AT_ONCE)
     held = 0
     matched = list(_matched_now(inbox, files, choose))
     for path, known, rule in matched:
-        if hold and known.found_at_first_scan:
+        if hold_reason and known.found_at_first_scan:
             file = FinishedFile(path, known.size, known.mtime_ns, 0)
             store.add_files(
-                [new_files.processed(inbox, file, rule, hold=Hold.FIRST_SCAN, hold_reason=HOLD_REASON)], now
+                [new_files.processed(inbox, file, rule, hold=Hold.FIRST_SCAN, hold_reason=hold_reason)], now
             )
             held += 1
         else:

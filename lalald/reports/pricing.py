@@ -20,6 +20,7 @@ from lalald.jobs.spending.consent import has_waived, price_of, tasks_to_pay
 from lalald.jobs.spending.spend_limits import exceeds, midnight
 from lalald.jobs.states import HoldSource, State
 from lalald.media.durations import local_duration
+from lalald.reports.files.first_scan_forecast import why_held_at_first_scan
 from lalald.reports.job_json import source
 from lalald.store.file_types import KnownFile
 from lalald.store.known_files import KnownFiles
@@ -47,6 +48,7 @@ class Plan:
     lines: dict[tuple[str, str], Line] = field(default_factory=dict)
     left_alone: Counter[str] = field(default_factory=Counter)
     troubles: list[str] = field(default_factory=list)
+    first_scan_holds: dict[str, str] = field(default_factory=dict)  # why an inbox's first scan will hold its new files
     per_file: float | None = None  # the limit; then how many unreleased files cost more
     over_per_file: int = 0
     spent_today: float = 0.0
@@ -92,9 +94,11 @@ def price_everything(config: Config, tick: Callable[[int], None] | None = None) 
             for inbox in config.inboxes:
                 known_files = reports.known_files()
                 _add_files(plan, with_former_folders(inbox, known_files.target_folders()), known_files, counter)
+                _add_first_scan(plan, inbox, reports)
     except NoStoreError:
         for inbox in config.inboxes:
             _add_files(plan, inbox, None, counter)
+            _add_first_scan(plan, inbox, None)
     counter.end()
     plan.lines = {key: line for key, line in plan.lines.items() if line.new or line.waiting or line.held}
     return plan
@@ -131,6 +135,13 @@ def _add_files(plan: Plan, inbox: Inbox, known_files: KnownFiles | None, counter
             writing = writing_state(inbox, full_path, now, leases=leases)
             line.unfinished += writing is not None and not writing.is_finished
             plan.add(line, price_of(tasks(explanation.rule), local_duration(full_path)))
+
+
+def _add_first_scan(plan: Plan, inbox: Inbox, reports: Reports | None) -> None:
+    root = str(inbox.path)
+    new = sum(line.new for (path, _), line in plan.lines.items() if path == root)
+    if new and (reason := why_held_at_first_scan(inbox, reports, lambda most: new > most)):
+        plan.first_scan_holds[root] = reason
 
 
 def _unknown_files(plan: Plan, inbox: Inbox, known_files: KnownFiles | None) -> Iterator[tuple[str, KnownFile | None]]:

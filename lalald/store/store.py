@@ -34,6 +34,7 @@ from lalald.store.tables.daemon_state import DaemonState
 from lalald.store.tables.job_counts import JobCounts
 from lalald.store.tables.job_history import JobHistory
 from lalald.store.tables.job_places import newest_job_at
+from lalald.store.tables.known_markers import KnownMarkers
 from lalald.store.tables.request_queue import RequestQueue
 from lalald.store.tables.restored_copy import RestoredCopy
 from lalald.store.tables.result_deadlines import ResultDeadlines
@@ -61,6 +62,7 @@ class Store(DueQueries):
         self.deadlines = ResultDeadlines(connection)
         self.history = JobHistory(connection)
         self.restored = RestoredCopy(connection)
+        self.markers = KnownMarkers(connection)
         self.tasks = TaskWriter(connection, self.events)
 
     @classmethod

@@ -252,6 +252,7 @@ def test_a_plan_as_json_prices_the_same(tmp_path: Path, sandbox: Sandbox) -> Non
             "not an audio or video file (by extension), and no rule takes other types": 2,
             "it is hidden (its name begins with a dot)": 1,
         },
+        "first_scan_holds": {},
         "troubles": ["/gone: No such file or directory"],
         "minutes_left": 7.5,
         "minutes_left_error": None,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lalald.filesystem.markers import accept_folder, read_marker, verify_folder
+from lalald.filesystem.markers import accept_folder, new_marker, read_marker, verify_folder, write_marker
 from lalald.filesystem.mounts import MountWatcher
 
 
@@ -40,6 +40,13 @@ def test_a_temporary_marker_left_by_a_crash_is_removed(inbox: Path) -> None:
 def test_an_existing_marker_is_kept(inbox: Path) -> None:
     marker = verify_folder(str(inbox), None).marker
     assert verify_folder(str(inbox), None).marker == marker
+
+
+def test_a_folder_gets_the_given_marker_unless_another_lalald_was_faster(inbox: Path) -> None:
+    ours, others = new_marker(), new_marker()
+    assert verify_folder(str(inbox), None, new=ours).marker == read_marker(str(inbox)) == ours
+    assert write_marker(str(inbox), others) == accept_folder(str(inbox), others) == ours
+    assert write_marker(str(inbox), others, replaces=True) == read_marker(str(inbox)) == others
 
 
 def test_a_missing_folder_is_unavailable(inbox: Path) -> None:

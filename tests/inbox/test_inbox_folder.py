@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from lalald.filesystem.markers import new_marker, write_marker
 from lalald.jobs.states import Hold
+from lalald.store.tables.known_markers import WATCHED_BEFORE
 from tests.support.intake_driver import (
     IntakeDriver,
     run_story,
@@ -117,6 +119,50 @@ def test_existing_files_in_an_accepted_folder_are_held(tmp_path: Path) -> None:
                 driver.put(f"{index}.mp3")
             await logged_with(driver, "inbox.unavailable", "marker")
             await intake.accept_folder()
+            await intake.wait_until_idle()
+            assert [job.hold for job in await driver.jobs()] == [Hold.FIRST_SCAN] * 25
+
+    run_story(story)
+
+
+def test_files_in_an_accepted_folder_that_another_database_watched_are_held(tmp_path: Path) -> None:
+    driver = IntakeDriver(tmp_path)
+    away, other = tmp_path / "away", tmp_path / "other"
+
+    async def story() -> None:
+        async with driver.running() as intake:
+            driver.folder.rename(away)
+            driver.folder.mkdir()
+            driver.put("a.mp3")
+            write_marker(str(driver.folder), None)
+            await logged_with(driver, "inbox.unavailable", "marker")
+            await intake.accept_folder()
+            await driver.wait_for(["a.mp3"])
+            await intake.wait_until_idle()
+            driver.folder.rename(other)
+            away.rename(driver.folder)
+            driver.put("b.mp3")
+            await logged_with(driver, "inbox.unavailable", "different")
+            await intake.accept_folder()
+            await driver.wait_for(["a.mp3", "b.mp3"])
+            a, b = await driver.jobs()
+            assert (a.hold, a.hold_reason, b.hold) == (Hold.FIRST_SCAN, WATCHED_BEFORE, None), "its own marker is known"
+
+    run_story(story)
+
+
+def test_a_restart_does_not_end_the_first_scan_of_an_accepted_folder(tmp_path: Path) -> None:
+    driver = IntakeDriver(tmp_path)
+
+    async def story() -> None:
+        async with driver.running():
+            pass
+        for index in range(25):
+            driver.put(f"{index}.mp3")
+        marker = write_marker(str(driver.folder), new_marker(), replaces=True)
+        async with driver.store() as store:  # the daemon is killed once it has saved that the folder is accepted
+            await store.run(lambda store: store.folders.mark_inbox_accepted(str(driver.folder), marker))
+        async with driver.running() as intake:
             await intake.wait_until_idle()
             assert [job.hold for job in await driver.jobs()] == [Hold.FIRST_SCAN] * 25
 

@@ -28,12 +28,27 @@ def test_killed_at_random_moments_it_ends_the_same(make_home: MakeHome) -> None:
     assert figures.charges == 16
 
 
-def die_inside(save: int, home: Home) -> None:
-    """A run that is killed inside its N-th save, or ends before."""
+def die_inside(number: int, home: Home, moment: str = "save") -> None:
+    """A run that is killed inside its N-th save, or at another moment, or ends before."""
     dying = SUPPORT.joinpath("crash_points.py")
-    command = [sys.executable, str(dying), str(home.config), "save", str(save)]
+    command = [sys.executable, str(dying), str(home.config), moment, str(number)]
     died = subprocess.run(command, env=home.environ, capture_output=True, timeout=60, check=False)
     assert died.returncode in (-signal.SIGKILL, 0, 1), died.stderr.decode()
+
+
+@pytest.mark.parametrize(("change", "is_written"), [(3, False), (4, True)])
+def test_killed_around_the_first_marker_of_an_inbox_its_files_are_not_held(
+    sandbox: Sandbox, make_home: MakeHome, change: int, is_written: bool
+) -> None:
+    """A marker that the database did not know would be another database's, which may have paid for what is there."""
+    home = make_home(sandbox.url)
+    write_wav(home.inbox / "ep1.wav")
+    die_inside(change, home, "inbox")
+    assert ((home.inbox / ".lalald").exists(), home.jobs()) == (is_written, [])
+    home.start()
+    assert [job["state"] for job in home.rest()] == ["done"]
+    home.stop()
+    assert home.logged("inbox.watched_before") == []
 
 
 @pytest.mark.parametrize("save", [1, 2])

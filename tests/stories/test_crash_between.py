@@ -17,7 +17,7 @@ POINTS = [
     ("batched", "save", 9),
     ("failed", "save", 9),  # its file is filed
     ("delivered", "commit", 2),  # the file is registered
-    ("delivered", "commit", 20),
+    ("delivered", "commit", 22),
     *(
         ("delivered", "file", number) for number in (11, 21, 24, 34, 40)
     ),  # in the middle of what is tried before the charge

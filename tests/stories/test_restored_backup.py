@@ -61,6 +61,30 @@ def test_what_was_paid_since_is_held_with_the_reason(tmp_path: Path, make_home: 
     assert len(home.logged("store.restored_copy")) == 1
 
 
+def test_without_the_state_folder_what_may_be_paid_for_is_held_with_the_reason(
+    make_home: MakeHome, sandbox: Sandbox
+) -> None:
+    """In a container, `/config` is not mounted: the start finds a new, empty state folder."""
+    home = make_home(sandbox.url, inbox={"on_success": "keep"})
+    write_wav(home.inbox / "one.wav")
+    home.start()
+    assert [job["state"] for job in home.rest()] == ["done"]
+    home.kill()
+    before = charges(sandbox)
+    home.state.rename(home.root / "not-mounted")
+    (plan,) = json.loads(home.command("plan", "--json").stdout)["first_scan_holds"].values()
+    home.start()
+    write_wav(home.inbox / "two.wav", pitch=330.0)
+    until(lambda: [job["state"] for job in home.jobs()] == ["held", "done"], "the new file is processed")
+    (one, _) = home.jobs()
+    assert (one["hold"], one["hold_reason"]) == ("first_scan", plan)
+    assert "another database watched this inbox before" in plan
+    (warning,) = home.logged("inbox.watched_before")
+    assert (warning["inbox"], warning["state_dir"]) == (str(home.inbox), str(home.state))
+    assert charges(sandbox) == before + 1
+    home.stop()
+
+
 @pytest.mark.parametrize("hold", ["waiting", "minutes"])
 def test_what_waited_to_be_started_when_the_copy_was_made_is_held(
     tmp_path: Path, make_home: MakeHome, sandbox: Sandbox, hold: str

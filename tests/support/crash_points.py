@@ -2,6 +2,7 @@
 
     save    inside the N-th save of a job, before its commit: what the stage did has happened, and the row does not know of it
     commit  around a commit that writes, in any process: 2 k - 1 is just before the k-th, 2 k just after, before anything is told
+    inbox   as `file`, in inboxes only, where the order is always the same
     file    just before the N-th change of a file or a folder in an inbox, outbox or folder for filing, or just after one by renameat2
 
 It ends on its own where there are fewer such moments.
@@ -97,9 +98,10 @@ def watch_files(folders: tuple[str, ...], passed: Callable[[], None]) -> None:
 def main(path: str, moment: str, last: str) -> int:
     config = load(Path(path), os.environ)
     passed = countdown(int(last))
-    if moment == "file":
-        folders = [folder for inbox in config.inboxes for folder in (inbox.path, inbox.outbox, *inbox.archive_folders)]
-        watch_files(tuple(map(str, folders)), passed)
+    inboxes = [inbox.path for inbox in config.inboxes]
+    others = [folder for inbox in config.inboxes for folder in (inbox.outbox, *inbox.archive_folders)]
+    if moment in ("inbox", "file"):
+        watch_files(tuple(map(str, inboxes if moment == "inbox" else [*inboxes, *others])), passed)
     return run(config, once=True, open_store=dying_store(moment, passed).open)
 
 

@@ -169,14 +169,19 @@ class IntakeCycle:
     async def _check(self) -> None:
         """Check whether the folder is there. If it is there again, watch it and request a scan."""
         self.schedule.begin_check()
-        marker = self.folder.marker
-        change = await self.folder.check()
-        if self.folder.is_available and self.folder.state.marker != marker:
-            self.folder.marker = self.folder.state.marker
-            await self.registrar.first_scan.save_marker(self.folder.marker)
+        change = await self.folder.check(await self._new_marker())
+        if self.folder.is_available and (marker := self.folder.state.marker) != self.folder.marker:
+            await self.registrar.first_scan.note_marker(marker)
+            self.folder.marker = marker
         self.note_change(change)
         if self.folder.is_available:
             await self._watch()
+
+    async def _new_marker(self) -> str | None:
+        """For a folder that has none and is not known by one yet; saved before it is written."""
+        if self.folder.marker is None and await self.folder.lacks_marker():
+            return await self.registrar.first_scan.plan_marker()
+        return None
 
     def note_change(self, change: Change) -> None:
         if change is Change.AVAILABLE or change is Change.UNCHANGED:

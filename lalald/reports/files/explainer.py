@@ -17,7 +17,6 @@ from lalald.inbox.explanation import (
     path_in_inbox,
     with_former_folders,
 )
-from lalald.inbox.first_scan import MOST_EXISTING_FILES
 from lalald.inbox.new_files import job_settings, tasks
 from lalald.inbox.scanning.new_file_count import has_more_files_than
 from lalald.inbox.writing_state import leases_reliable, writing_state
@@ -28,6 +27,7 @@ from lalald.jobs.task import task_fingerprint
 from lalald.media.durations import measure
 from lalald.reports.duplicate_advice import find_duplicate
 from lalald.reports.files.file_report import ExpectedHold, FileReport, Outcome, job_outcome
+from lalald.reports.files.first_scan_forecast import is_first_scan, why_held_at_first_scan
 from lalald.reports.files.unavailable_inbox import why_unavailable
 from lalald.reports.pricing import duration_of
 from lalald.reports.spend_forecast import SpendForecast
@@ -122,7 +122,7 @@ class Explainer:
         )  # fmt: skip
 
     def _of_new_file(self, path: str, relative: str, inbox: Inbox, rule: Rule, away: str | None) -> FileReport:
-        if self._is_first_scan(inbox) and inbox.existing == "skip":
+        if inbox.existing == "skip" and is_first_scan(inbox, self.reports):
             return FileReport(path, Outcome.NOT_TAKEN, EXISTING_SKIP, rule=rule.name, remarks=(_TO_PROCESS_IT,))
         writing = writing_state(inbox, path, self.now(), leases=leases_reliable(inbox))
         outcome = Outcome.READY if writing is None or writing.is_finished else Outcome.UNFINISHED
@@ -153,18 +153,12 @@ class Explainer:
 
     def expected_hold(self, inbox: Inbox, job: Job) -> ExpectedHold | None:
         """What would hold the job, by what the daemon last knew."""
-        if self._is_first_scan(inbox) and inbox.existing == "hold" and has_more_files_than(MOST_EXISTING_FILES, inbox):
-            reason = f"more than {MOST_EXISTING_FILES} files are in the inbox before its first scan"
-            return ExpectedHold(
-                Hold.FIRST_SCAN, None, f"{reason}; `lalald release --all --hold first_scan` releases them"
-            )
+        if reason := why_held_at_first_scan(inbox, self.reports, lambda most: has_more_files_than(most, inbox)):
+            return ExpectedHold(Hold.FIRST_SCAN, None, reason)
         if not job.tasks:
             return None
         refusal = SpendForecast.of(self.reports, self.config.minutes).refusal_now(job)
         return None if refusal is None else ExpectedHold(Hold.MINUTES, refusal.source, f"it {refusal.reason}")
-
-    def _is_first_scan(self, inbox: Inbox) -> bool:
-        return self.reports is None or not self.reports.known_files().folders.inbox_seen(str(inbox.path))
 
 
 def _name(rule: Rule | None) -> str | None:

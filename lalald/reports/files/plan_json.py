@@ -30,6 +30,7 @@ def plan_facts(plan: Plan, left: float | None, trouble: str | None) -> dict[str,
         "spent_today": plan.spent_today,
         "left_alone": dict(plan.left_alone),
         "troubles": list(plan.troubles),
+        "first_scan_holds": dict(plan.first_scan_holds),
         "minutes_left": left,
         "minutes_left_error": trouble,
     }

@@ -29,6 +29,14 @@ class FolderRecords:
             (stored_name(inbox), now, marker),
         )
 
+    def mark_inbox_accepted(self, inbox: str, marker: str | None) -> None:
+        """Record that another folder is the right one from now on: its first scan is to come."""
+        self.connection.execute(
+            "INSERT INTO inboxes (path, marker) VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET"
+            " first_seen_at = NULL, marker = excluded.marker",
+            (stored_name(inbox), marker),
+        )
+
     def inbox_marker(self, inbox: str) -> str | None:
         row = self.connection.execute("SELECT marker FROM inboxes WHERE path = ?", (stored_name(inbox),)).fetchone()
         return row[0] if row else None
