@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _WAYS = {"message": "messages by Apprise", "webhook": "a webhook", "command": "a command"}
 _EXISTING = {
     "take": "are processed",
-    "hold": "are processed; more than 20 are held until `lalald release --all --hold first_scan`",
+    "hold": "are processed; more than 20 are held until `lalald release --all --hold first_scan`, and so are all if another database"
+    " watched the inbox before",
     "skip": "are skipped",
 }
 

@@ -11,7 +11,7 @@ from lalald.commands.output.printing import say
 from lalald.commands.prerequisites.state_folder import state_dir
 from lalald.daemon.process.lock import only_daemon
 from lalald.errors import NoStoreError, UsageError
-from lalald.inbox.first_scan import places_key
+from lalald.inbox.scanning.scanned_places import places_key
 from lalald.reports.formatting import count, printable
 from lalald.store import database
 from lalald.store.relocation import Relocation, relocate

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Container, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,6 +11,7 @@ from lalald.config import Inbox
 from lalald.filesystem.markers import new_marker
 from lalald.inbox.new_files import tasks
 from lalald.inbox.reconcile import MatchedFile, Reconciliation
+from lalald.inbox.scanning.scanned_places import save_places, scans_more_places
 from lalald.inbox.set_aside import RunsOnStore
 from lalald.jobs.spending.consent import price_of
 from lalald.jobs.spending.prices import cost_text
@@ -41,7 +40,8 @@ class FirstScan:
     """Tells files that were there before from those that arrive during the first scan, until all of the former are decided.
 
     Up to 20 files that a rule matches are processed. More are probably an archive whose owner did not mean to order anything: they
-    are held (`existing: hold`). `take` and `skip` apply to any number. Files that arrive meanwhile are new.
+    are held (`existing: hold`), and so is each one in a folder that another database watched. `take` and `skip` apply to any number.
+    Files that arrive meanwhile are new.
 
     Memory stays small however many files there are: until the scan has ended, every file is old that was not reported to arrive.
     """
@@ -134,8 +134,6 @@ HOLD_REASON = (
     f"it was in the inbox with more than {MOST_EXISTING_FILES} others before the first scan; "
     "`lalald plan` prices them, `lalald release --all --hold first_scan` processes them"
 )
-
-
 _HELD = "another database watched this inbox before: what is in it may be processed, and paid for, already, and is held"
 _CHECK_STATE = (
     "Check whether the disk of the state folder is mounted, and `state_dir` is the right one. If so, move files whose results you"
@@ -229,7 +227,8 @@ class FirstScanPhase:
         if self.scan is None:
             await self._store.run(partial(_save_marker, self._key, marker, now))
             return
-        self._is_foreign = await self._store.run(lambda store: store.markers.note(self._key, marker, now))
+        is_foreign = await self._store.run(lambda store: store.markers.note(self._key, marker, now))
+        self._is_foreign = self._is_foreign or is_foreign
         await self._hold_if_foreign()
 
     async def accept_marker(self, marker: str | None) -> None:
@@ -251,10 +250,10 @@ class FirstScanPhase:
 
     async def apply_places(self) -> None:
         """The settings are new: what is in places that were not scanned before counts as old."""
-        if self.scan is None and await self._store.run(partial(_scans_more_places, self.inbox)):
+        if self.scan is None and await self._store.run(partial(scans_more_places, self.inbox)):
             self._restart()
         if self.scan is None:
-            await self._store.run(partial(_save_places, self.inbox, self._clock.now()))
+            await self._store.run(partial(save_places, self.inbox, self._clock.now()))
 
     async def end_if_over(self, waiting: Container[str], marker: str | None) -> None:
         scan = self.scan
@@ -262,7 +261,7 @@ class FirstScanPhase:
             return
         self.scan, self._copied_at = None, None
         await self._store.run(partial(_save_marker, self._key, marker, self._clock.now()))
-        await self._store.run(partial(_save_places, self.inbox, self._clock.now()))
+        await self._store.run(partial(save_places, self.inbox, self._clock.now()))
         if scan.tally.files:
             self._log.info("inbox.first_scan_done", inbox=self._key, **scan.facts())
 
@@ -278,22 +277,3 @@ def _accept(inbox: str, marker: str | None, now: float, store: Store) -> bool:
     if marker != former:
         store.folders.mark_inbox_accepted(inbox, marker)
     return is_foreign
-
-
-def _scans_more_places(inbox: Inbox, store: Store) -> bool:
-    """Whether subfolders, or what `ignore` excluded, are scanned now and were not before."""
-    before = store.state.get(places_key(str(inbox.path)))
-    if not isinstance(before, dict):
-        return False
-    return bool(inbox.recursive and not before["recursive"]) or not set(before["ignore"]) <= {*inbox.ignore}
-
-
-def _save_places(inbox: Inbox, now: float, store: Store) -> None:
-    places = {"recursive": inbox.recursive, "ignore": sorted(inbox.ignore)}
-    if store.state.get(places_key(str(inbox.path))) != places:
-        store.state.set(places_key(str(inbox.path)), places, now)
-
-
-def places_key(inbox: str) -> str:
-    """The key of the scanned places in the store's state; a hash, since the inbox's path may not be valid text."""
-    return f"seen in {hashlib.sha256(os.fsencode(inbox)).hexdigest()[:16]}"

@@ -18,6 +18,7 @@ import yaml
 from lalald.filesystem.markers import write_marker
 from lalald.jobs.states import Hold, Stage, State
 from lalald.jobs.task import Track
+from lalald.reports.files.first_scan_forecast import MORE_THAN_A_FEW
 from lalald.store import Store
 from lalald.store.tables.known_markers import WATCHED_BEFORE
 from lalald.store.tables.restored_copy import RESTORED, held_because
@@ -279,22 +280,19 @@ def test_a_first_scan_of_many_files_will_hold_them(tmp_path: Path) -> None:
         write_wav(filled_store.inbox / f"{number}.wav", 0.1)
     (filled_store.inbox / "notes.txt").write_text("not counted")
     assert facts_of(filled_store, "0.wav")["expected_hold"] is None
-    assert json.loads(filled_store.said("plan", "--json"))["first_scan_holds"] == {}
+    assert expected_holds(filled_store, "0.wav") == (None, [])
     write_wav(filled_store.inbox / "podcasts/one.wav", 0.1)
-    facts = facts_of(filled_store, "0.wav")
-    assert facts["expected_hold"] == "first_scan"
-    assert json.loads(filled_store.said("plan", "--json"))["first_scan_holds"] == {
-        str(filled_store.inbox): facts["expected_hold_reason"]
-    }
+    assert facts_of(filled_store, "0.wav")["expected_hold"] == "first_scan"
+    assert expected_holds(filled_store, "0.wav") == (MORE_THAN_A_FEW, [MORE_THAN_A_FEW])
     assert facts_of(scanned(filled_store), "0.wav")["expected_hold"] is None
 
 
 def test_the_first_scan_of_an_inbox_that_another_database_watched_will_hold_its_files(tmp_path: Path) -> None:
     filled_store = FilledStore(tmp_path)
     write_wav(filled_store.inbox / "mix.wav", 0.1)
-    assert expected_holds(filled_store) == (None, {})
+    assert expected_holds(filled_store) == (None, [])
     marker = write_marker(str(filled_store.inbox), None)
-    held = WATCHED_BEFORE, {str(filled_store.inbox): WATCHED_BEFORE}
+    held = WATCHED_BEFORE, [WATCHED_BEFORE]
     assert expected_holds(filled_store) == held, "there is no database yet"
     with filled_store.store():
         pass
@@ -302,16 +300,16 @@ def test_the_first_scan_of_an_inbox_that_another_database_watched_will_hold_its_
     assert WATCHED_BEFORE in " ".join(filled_store.said("plan").split())
     with filled_store.store() as store:
         store.markers.plan(str(marker), NOW)  # it is this database that was interrupted before its first scan
-    assert expected_holds(filled_store) == (None, {})
+    assert expected_holds(filled_store) == (None, [])
     with filled_store.store() as store:
         store.state.set(RESTORED, {"copied_at": NOW, "inboxes": [str(filled_store.inbox)]}, NOW)
     assert expected_holds(filled_store)[0] == held_because(NOW)
 
 
-def expected_holds(filled_store: FilledStore) -> tuple[str | None, dict[str, str]]:
+def expected_holds(filled_store: FilledStore, name: str = "mix.wav") -> tuple[str | None, list[str]]:
     """What `explain` and `plan` say of a first scan."""
     plan = json.loads(filled_store.said("plan", "--json"))
-    return facts_of(filled_store, "mix.wav")["expected_hold_reason"], plan["first_scan_holds"]
+    return facts_of(filled_store, name)["expected_hold_reason"], list(plan["first_scan_holds"].values())
 
 
 def test_places_where_nothing_is_processed_are_named(tmp_path: Path) -> None:

@@ -156,7 +156,8 @@ class Inbox(Section):
     )
     existing: Annotated[model.Existing, *value_types.one_of(model.Existing, "existing")] = Field(
         default="hold",
-        description="Files there before the first scan: take all, skip all, or hold them if they are more than 20.",
+        description="Files there before the first scan: take all, skip all, or hold them if they are more than 20, or if another database"
+        " watched the inbox before.",
     )
     recursive: Flag = Field(default=True, description="Whether subfolders are watched too.")
     watch: Annotated[model.Watch, *value_types.one_of(model.Watch, "watch")] = Field(

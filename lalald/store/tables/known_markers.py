@@ -16,9 +16,8 @@ _HAS_FILES = (
 )
 
 WATCHED_BEFORE = (
-    "another database watched this inbox before (its state folder is missing, not mounted, or no longer configured), so this may be"
-    " processed, and paid for, already; if that is not so, `lalald release ID` processes it,"
-    " `lalald release --all --hold first_scan` all such files"
+    "another database watched this inbox before, so this may be processed, and paid for, already: check that the state folder is the"
+    " right one and its disk is mounted; `lalald release ID` processes this file, `lalald release --all --hold first_scan` all such files"
 )
 
 
