@@ -189,7 +189,7 @@ class FirstScanPhase:
         self._copied_at = store.restored.copied_at(self._key)
         self._is_foreign = store.markers.is_foreign(self._key, marker)
         jobs = 0
-        if not is_over:  # an interrupted first scan has left some
+        if not is_over and self._copied_at is None:  # an interrupted first scan has left some
             folders = store.known_folders(self._key)
             known = (file for folder in folders for file in store.known_in(self._key, folder).values())
             jobs = sum(file.job_id is not None for file in known)
