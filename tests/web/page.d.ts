@@ -238,6 +238,7 @@ interface Plan {
   unfinished: number;
   left_alone: Record<string, number>;
   troubles: string[];
+  first_scan_holds: Record<string, string>;
   minutes_left: number | null;
 }
 
