@@ -58,14 +58,11 @@ def _idle(seconds: float, rest_seconds: float) -> list[Figure]:
 def _beside_the_pipeline(files: int) -> list[Figure]:
     """So many webhooks that more than 10,000 events a minute are sent, beside the same files without."""
     without = _rate(files, [])[0]
-    with receiving() as receiver:
-        entries = [{"name": name, "webhook": receiver.url, "on": "all"} for name in _WEBHOOKS]
+    with sink.running() as receiver:
+        entries = [{"name": name, "webhook": f"{receiver.url}/hook", "on": "all"} for name in _WEBHOOKS]
         with_them, sent_per_minute = _rate(files, entries, receiver)
-        late = [
-            _late(request.json["timestamp"], request.at)
-            for request in receiver.requests
-            if request.json["type"] == "job.done"
-        ]
+        to_wall = time.time() - time.monotonic()
+        late = [_late(event.subject, event.at + to_wall) for event in receiver.events("hook")]
     ratio = without / with_them
     return [
         Figure(
@@ -80,7 +77,7 @@ def _beside_the_pipeline(files: int) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _rate(files: int, entries: list[dict[str, Any]], receiver: Receiver | None = None) -> tuple[float, float]:
+def _rate(files: int, entries: list[dict[str, Any]], receiver: sink.Running | None = None) -> tuple[float, float]:
     """Files delivered a second, and requests a minute until all were sent."""
     with folder() as root, sink.running() as service:
         paths: list[Path] = prepared(root, files)
@@ -89,10 +86,11 @@ def _rate(files: int, entries: list[dict[str, Any]], receiver: Receiver | None =
             drop(paths, home)
             Tail(home, "job.done").until(files, 600.0)
             seconds = time.monotonic() - began_at
-            if receiver is not None:
-                until(lambda: len(receiver.requests) >= len(entries) * files, "all is told", 600.0)
-            sending_seconds = time.monotonic() - began_at
-    return files / seconds, 0.0 if receiver is None else len(receiver.requests) / sending_seconds * 60
+            if receiver is None:
+                return files / seconds, 0.0
+            until(lambda: len(receiver.events("hook")) >= len(entries) * files, "all is told", 600.0)
+            sent = [event.at for event in receiver.events("hook")]
+    return files / seconds, len(sent) / (max(sent) - began_at) * 60
 
 
 def _late(timestamp: str, received_at: float) -> float:

@@ -2,7 +2,8 @@
 
 The sandbox stores, hashes and validates, and would be what is measured where a gigabyte or thousands of files go through. This
 speaks the few operations that a carried file needs, and notes when each request came, by the clock that all processes share.
-The service is another machine, so what comes by TLS is counted and not decrypted: the processors here are the client's.
+The service is another machine, so what comes by TLS is counted and not decrypted: the processors here are the client's. So are the
+receivers of webhooks: a second sink takes them, at `/hook`.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ class Behaviour:
 
 @dataclass(slots=True)
 class Event:
-    """A request that came, or a task that finished: `subject` is the file's name or the task's id. `at` is time.monotonic()."""
+    """A request that came, or a task that finished: `subject` is the file's name, the task's id, or the time that a webhook names.
+
+    `at` is time.monotonic().
+    """
 
     what: str
     at: float
@@ -107,7 +111,7 @@ class _Connection:
         while self._is_readable and (request := self._head()):
             method, path, length, name = request
             operation = path.removeprefix("/api/v1/").strip("/")
-            if operation != "events":
+            if operation not in ("events", "hook"):
                 subject = operation.split("/")[1] if method == "GET" and "/" in operation else name
                 self._sink.events.append(Event(operation.split("/")[0], time.monotonic(), subject))
             self._answer(method, operation, length)
@@ -139,6 +143,9 @@ class _Connection:
             }
             return self._say(source)
         body = self._body(length)
+        if operation == "hook":
+            self._sink.events.append(Event("hook", time.monotonic(), json.loads(body)["timestamp"]))
+            return self._say({})
         if operation == "events":
             return self._say([asdict(event) for event in self._sink.events])
         if method == "GET":
