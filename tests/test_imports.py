@@ -44,6 +44,7 @@ USED_IN = {
         "notify",
     },  # webhooks go to other hosts than the service, by a client that shares nothing with its own
     "httpcore": {"api"},
+    "h11": {"notify", "sandbox", "web"},
     "http": {"api", "sandbox"},
     "watchdog": {"inbox", "filesystem"},
     "mutagen": {"media", "sandbox"},

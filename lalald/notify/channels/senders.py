@@ -108,7 +108,7 @@ async def webhook_sender(
     try:
         yield send
     finally:
-        client.close()
+        await client.close()
 
 
 async def _signing_key(entry: NotifyEntry, around: Surroundings) -> bytes | TryLater | None:

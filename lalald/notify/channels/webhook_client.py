@@ -1,32 +1,32 @@
-"""Post to one receiver, one request after the other, on a thread of its own.
-
-httpx's blocking client takes a third of the processor time of its asynchronous one, and events come while the pipeline is busy.
-"""
+"""Post to one receiver, one request after the other, each within its time."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import Any
 
+import anyio
+import h11
 import httpx
 
 from lalald.config.proxies import has_proxy, proxy_may_answer
-from lalald.errors import OutOfResourcesError
-from lalald.filesystem.pool_threads import Call, Threads
 from lalald.notify.channels.connection_errors import connection_problem, is_about_tls, proxy_refusal
+from lalald.notify.channels.receiver_connections import (
+    CONNECT_SECONDS,
+    Connection,
+    DirectConnection,
+    NoAnswerError,
+    NotConnectedError,
+    ProxiedConnection,
+)
 from lalald.notify.channels.results import Result, TryLater
-from lalald.notify.channels.webhook import result_of
+from lalald.notify.channels.webhook import is_address, result_of
 
-ANSWER_SECONDS = 30.0  # for a whole request
-_CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 30.0  # for a request and the head of its answer
 _BODY_SECONDS = 1.0
-_MOST_BODY_BYTES = 16 << 10
 _PORTS = {"https": 443, "http": 80}
+_NO_ADDRESS = TryLater("its address cannot be used")
 
 
 class WebhookClient:
@@ -39,121 +39,66 @@ class WebhookClient:
     """
 
     def __init__(self, url: str, tls: Callable[[], ssl.SSLContext], *, answer_seconds: float = ANSWER_SECONDS) -> None:
-        self._url = url
         self._answer_seconds = answer_seconds
-        authorities = tls() if url.lower().startswith("https:") else False
-        self._http = httpx.Client(verify=authorities, follow_redirects=False, trust_env=_asked(has_proxy, url))
-        self._proxy_may_answer = _asked(proxy_may_answer, url)
-        self._threads = Threads("webhook", 1, _give)
-        self._request: asyncio.Future[Result] | None = None
-        self._result: Result | None = None  # of the request, from its status on; its body may follow
-        self._connection: socket.socket | None = None
+        self._has_proxy = self._proxy_may_answer = False
+        self._connection = self._connection_to(httpx.URL(url), tls) if is_address(url) else None
+
+    def _connection_to(self, url: httpx.URL, tls: Callable[[], ssl.SSLContext]) -> Connection | None:
+        if url.scheme not in _PORTS:
+            return None
+        place = url.scheme, url.host, url.port or _PORTS[url.scheme]
+        self._has_proxy, self._proxy_may_answer = has_proxy(*place), proxy_may_answer(*place)
+        make = ProxiedConnection if self._has_proxy else DirectConnection
+        return make(url, tls() if url.scheme == "https" else None)
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> Result:
         """Send one request. The status decides; the body is ignored."""
-        self._request = asyncio.get_running_loop().create_future()
-        self._result = None
+        if (connection := self._connection) is None:
+            return _NO_ADDRESS
         try:
-            self._threads.submit(Call((), self._exchange, (headers, body), self._request, time.monotonic()))
             async with asyncio.timeout(self._answer_seconds):
-                return await self._request
-        except TimeoutError:
-            return self._result or self._unanswered()
-        except OutOfResourcesError:
-            return TryLater("this machine has no thread left to send it")
-        finally:
-            if self._request.cancelled():
-                self._cut()
-
-    def close(self) -> None:
-        """The thread closes the connection, as soon as its last request ends."""
-        future = asyncio.get_running_loop().create_future()
+                status, retry_after = await connection.post(headers, body)
+        except Exception as error:
+            await connection.end()
+            if (failure := self._failure(error)) is None:
+                raise
+            return failure
         try:
-            self._threads.submit(Call((), self._http.close, (), future, time.monotonic()))
-        except OutOfResourcesError:
-            self._http.close()
-        self._threads.stop()
+            async with asyncio.timeout(_BODY_SECONDS):
+                await connection.pass_over_body()
+        except (TimeoutError, httpx.HTTPError, h11.ProtocolError, anyio.BrokenResourceError, OSError):
+            await connection.end()
+        return result_of(status, retry_after, proxy_may_answer=self._proxy_may_answer)
 
-    # on the thread
+    def _failure(self, error: Exception) -> TryLater | None:
+        """The reason for an error of either kind of connection; None for one that should not happen."""
+        match error:
+            case NotConnectedError() if isinstance(error.__cause__, TimeoutError):
+                return _unconnected()
+            case httpx.ConnectTimeout():
+                return _unconnected()
+            case TimeoutError():
+                return TryLater(f"no answer within {self._answer_seconds:g} seconds")
+            case httpx.ProxyError():
+                return TryLater(proxy_refusal(str(error)))
+            case NotConnectedError() | httpx.ConnectError():
+                through = "the proxy of the environment: " if self._has_proxy and not is_about_tls(error) else ""
+                return TryLater(f"{through}{connection_problem(error)}")
+            case NoAnswerError():
+                return TryLater("it closed the connection without an answer")
+            case h11.RemoteProtocolError() | httpx.ProtocolError():
+                return TryLater("its answer is not HTTP")
+            case httpx.HTTPError() | anyio.BrokenResourceError() | OSError():
+                return TryLater("the connection was lost")
+            case httpx.InvalidURL() | UnicodeError():
+                return _NO_ADDRESS
+        return None
 
-    def _exchange(self, headers: Mapping[str, str], body: bytes) -> Result:
-        try:
-            return self._answer(headers, body)
-        except httpx.ConnectTimeout:
-            return TryLater(f"no connection within {_CONNECT_SECONDS:g} seconds")
-        except httpx.TimeoutException:
-            return self._unanswered()
-        except httpx.ProxyError as error:
-            return TryLater(proxy_refusal(str(error)))
-        except httpx.ConnectError as error:
-            through = "the proxy of the environment: " if self._http.trust_env and not is_about_tls(error) else ""
-            return TryLater(f"{through}{connection_problem(error)}")
-        except httpx.ProtocolError:
-            return TryLater("its answer is not HTTP")
-        except (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError):
-            return TryLater("its address cannot be used")
-        except (httpx.HTTPError, OSError):
-            return TryLater("the connection was lost")
-        finally:
-            self._http.cookies.clear()
-
-    def _answer(self, headers: Mapping[str, str], body: bytes) -> Result:
-        seconds = httpx.Timeout(self._answer_seconds, connect=_CONNECT_SECONDS).as_dict()
-        extensions = {"timeout": seconds, "trace": self._trace}
-        request = httpx.Request("POST", self._url, content=body, headers=dict(headers), extensions=extensions)
-        answer = self._http.send(request, stream=True)
-        try:
-            result = self._result = result_of(
-                answer.status_code, answer.headers.get("retry-after"), proxy_may_answer=self._proxy_may_answer
-            )
-            seconds["read"] = _BODY_SECONDS  # httpcore reads it when it begins with the body
-            _pass_over(answer)
-        finally:
-            answer.close()
-        return result
-
-    def _unanswered(self) -> TryLater:
-        return TryLater(f"no answer within {self._answer_seconds:g} seconds")
-
-    def _trace(self, event: str, facts: Mapping[str, Any]) -> None:
-        """Remember the connection: https://www.encode.io/httpcore/extensions/#trace."""
-        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
-            self._connection = facts["return_value"].get_extra_info("socket")
-            if self._request is None or self._request.cancelled():
-                self._cut()
-
-    def _cut(self) -> None:
-        """End the request at once: nothing waits for it any more. A connection that is not made yet ends once it is."""
+    async def close(self) -> None:
+        """End the connection, whatever is being sent."""
         if self._connection is not None:
-            with suppress(OSError):
-                # SSLSocket.shutdown would take the TLS state away from the thread that uses it
-                socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
+            await self._connection.end()
 
 
-def _asked(question: Callable[[str, str, int], bool], url: str) -> bool:
-    """A question about the proxy for an address: httpx reads no networks in NO_PROXY. False for an invalid one, which `post` reports."""
-    try:
-        parts = httpx.URL(url)
-        return question(parts.scheme, parts.host, parts.port or _PORTS.get(parts.scheme, 0))
-    except (httpx.InvalidURL, UnicodeError):
-        return False
-
-
-def _pass_over(answer: httpx.Response) -> None:
-    """A short answer is read, so that its connection can be used again."""
-    read, until = 0, time.monotonic() + _BODY_SECONDS
-    with suppress(httpx.HTTPError):
-        for chunk in answer.iter_raw():
-            read += len(chunk)
-            if read > _MOST_BODY_BYTES or time.monotonic() > until:
-                return
-
-
-def _give(call: Call, answer: Any, error: BaseException | None) -> None:
-    """To the caller, who may not wait any more."""
-    if call.future.done():
-        return
-    if error is None:
-        call.future.set_result(answer)
-    else:
-        call.future.set_exception(error)
+def _unconnected() -> TryLater:
+    return TryLater(f"no connection within {CONNECT_SECONDS:g} seconds")

@@ -138,12 +138,10 @@ class EventQueue:
     def advance(self, name: str, upto: int, *, sent_at: float | None = None) -> None:
         """Every event up to this one is dealt with. `sent_at`: something was sent, and the entry works."""
         self.connection.execute(
-            "UPDATE event_readers SET cursor = max(cursor, ?), batch_upto = NULL, batch_sent = NULL, trying = NULL, tries = 0"
-            " WHERE name = ?",
-            (upto, name),
+            "UPDATE event_readers SET cursor = max(cursor, :upto), batch_upto = NULL, batch_sent = NULL, trying = NULL, tries = 0"
+            f"{_works(sent_at)} WHERE name = :name",
+            {"upto": upto, "name": name, "sent_at": sent_at},
         )
-        if sent_at is not None:
-            self._note_sent(name, sent_at)
 
     def begin_batch(self, name: str, upto: int | None) -> None:
         """Messages for events up to `upto` are about to be sent; None: nothing of them was."""
@@ -154,15 +152,8 @@ class EventQueue:
     def causes_dealt_with(self, name: str, upto: int, causes: Sequence[str], *, sent_at: float | None = None) -> None:
         """Of the messages for events up to `upto` those of these causes were sent, or will never be."""
         self.connection.execute(
-            "UPDATE event_readers SET batch_upto = ?, batch_sent = ? WHERE name = ?",
-            (upto, json.dumps(list(causes)), name),
-        )
-        if sent_at is not None:
-            self._note_sent(name, sent_at)
-
-    def _note_sent(self, name: str, at: float) -> None:
-        self.connection.execute(
-            "UPDATE event_readers SET sent_at = ?, failing_since = NULL, trouble = NULL WHERE name = ?", (at, name)
+            f"UPDATE event_readers SET batch_upto = :upto, batch_sent = :sent{_works(sent_at)} WHERE name = :name",
+            {"upto": upto, "sent": json.dumps(list(causes)), "name": name, "sent_at": sent_at},
         )
 
     def note_trouble(self, name: str, trouble: str, now: float) -> float:
@@ -196,6 +187,11 @@ class EventQueue:
             (after, before),
         ).fetchone()
         return int(upto or after), int(count)
+
+
+def _works(sent_at: float | None) -> str:
+    """The columns that say that the entry works, where something was sent."""
+    return "" if sent_at is None else ", sent_at = :sent_at, failing_since = NULL, trouble = NULL"
 
 
 _READERS = f"SELECT {', '.join(Reader._fields)} FROM event_readers"
