@@ -43,7 +43,7 @@ class EachEvent:
                 for event in events:
                     if not await self._is_dealt_with(event, send) or self._is_leaving:
                         return self._delivery.wait_seconds
-                events = await self._next()
+                events = await self._next() if len(events) == _AT_ONCE else []
         return None
 
     def hurry(self) -> None:

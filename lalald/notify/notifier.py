@@ -20,7 +20,7 @@ from lalald.notify.gathered import Gathered
 from lalald.store.events.event_queue import RemovedEntry, Selection
 from lalald.store.store import Store
 
-_LEAST_PAUSE_SECONDS = 0.1  # between two looks at what is new: many events come together
+_LEAST_PAUSE_SECONDS = 0.25  # between two looks at what is new: many events come together
 
 
 class Notifier:

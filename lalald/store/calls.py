@@ -12,16 +12,13 @@ from lalald.store.store import Store
 
 
 class Call:
-    """`can_wait`: it is run with the next call that cannot, or soon without one."""
+    """A function that is run on the store, and the future of its answer."""
 
-    __slots__ = ("answer", "can_wait", "error", "function", "future")
+    __slots__ = ("answer", "error", "function", "future")
 
-    def __init__(
-        self, function: Callable[[Store], Any], future: asyncio.Future[Any], *, can_wait: bool = False
-    ) -> None:
+    def __init__(self, function: Callable[[Store], Any], future: asyncio.Future[Any]) -> None:
         self.function = function
         self.future = future
-        self.can_wait = can_wait
         self.answer: Any = None
         self.error: Exception | None = None
 

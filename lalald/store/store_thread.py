@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -21,7 +22,7 @@ from lalald.store.store import Store
 Answer = TypeVar("Answer")
 Parameters = ParamSpec("Parameters")
 _MOST_IN_ONE_COMMIT = 256
-_COMPANY_SECONDS = 0.005  # how long what can wait does: while the pipeline is busy, a commit follows sooner
+_COMPANY_SECONDS = 0.005  # how long what can wait does: while the pipeline is busy, a commit comes sooner
 _AGAIN_SECONDS = 2.0  # between attempts to write to a full disk
 _MOST_DOUBTS = 5  # of a database that is intact at every check
 _STOP_SECONDS = 1.0  # for a last attempt; a disk that does not answer must not delay the stop
@@ -54,6 +55,7 @@ class StoreThread:
         self._again_seconds = again_seconds
         self._company_seconds = company_seconds
         self._calls: SimpleQueue[Call | None] = SimpleQueue()
+        self._companions: deque[Call] = deque()  # run with the next calls
         self._waiting: list[Call] = []
         self._again_at = float("inf")
         self._ending = threading.Event()
@@ -85,10 +87,15 @@ class StoreThread:
         return await future
 
     async def run_with_others(self, function: Callable[[Store], Answer]) -> Answer:
-        """As `run`, in the commit of what cannot wait if that comes soon: a commit of its own would delay the others."""
+        """As `run`, in the commit of what cannot wait if that comes soon: neither a thread nor a disk works for it alone."""
         future: asyncio.Future[Answer] = self._loop.create_future()
-        self._calls.put(Call(function, future, can_wait=True))
+        self._companions.append(Call(function, future))
+        self._loop.call_later(self._company_seconds, self._send_companion)
         return await future
+
+    def _send_companion(self) -> None:
+        with suppress(IndexError):  # it was taken meanwhile
+            self._calls.put(self._companions.popleft())
 
     async def remember_folder(self, path: str, marker: str | None, reason: str | None, now: float) -> None:
         """Save a configured folder's marker, and why it is unavailable."""
@@ -109,7 +116,7 @@ class StoreThread:
         self._answer_start(None)
         while (calls := self._gather()) is not None:
             self._run_calls(calls)
-        self._run_calls(self._take_waiting())
+        self._run_calls([*self._take_waiting(), *self._take_companions()])
         for call in self._waiting:
             call.error = self.trouble or StoreError("the database is closed.")
         self._answer(self._waiting)
@@ -137,11 +144,10 @@ class StoreThread:
         try:
             seconds = None if not self._waiting else max(0.0, self._again_at - time.monotonic())
             call = self._calls.get(timeout=seconds) if seconds != 0.0 else self._calls.get_nowait()
-            company_until = time.monotonic() + self._company_seconds
+            calls += self._take_companions()
             while call is not None and len(calls) < _MOST_IN_ONE_COMMIT - 1:
                 calls.append(call)
-                left = company_until - time.monotonic() if all(one.can_wait for one in calls) else 0.0
-                call = self._calls.get(timeout=left) if left > 0.0 else self._calls.get_nowait()
+                call = self._calls.get_nowait()
             if call is not None:
                 calls.append(call)
             elif calls:
@@ -152,6 +158,13 @@ class StoreThread:
             if time.monotonic() >= self._again_at:
                 calls = [*self._take_waiting(), *calls]
         return calls
+
+    def _take_companions(self) -> list[Call]:
+        taken: list[Call] = []
+        with suppress(IndexError):
+            while True:
+                taken.append(self._companions.popleft())
+        return taken
 
     def _take_waiting(self) -> list[Call]:
         waiting, self._waiting, self._again_at = self._waiting, [], float("inf")
