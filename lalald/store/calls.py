@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from lalald.errors import StoreBusyError, StoreError
@@ -21,6 +23,26 @@ class Call:
         self.future = future
         self.answer: Any = None
         self.error: Exception | None = None
+
+
+def give(calls: Sequence[Call]) -> None:
+    """On the event loop: each answer or error to its caller, who may not wait any more."""
+    for call in calls:
+        if call.future.cancelled():
+            continue
+        if call.error is not None:
+            call.future.set_exception(call.error)
+        else:
+            call.future.set_result(call.answer)
+
+
+def take_all(calls: deque[Call]) -> list[Call]:
+    """The calls, which are no longer there; another thread may take one meanwhile."""
+    taken: list[Call] = []
+    with suppress(IndexError):
+        while True:
+            taken.append(calls.popleft())
+    return taken
 
 
 def call_with(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], store: Store) -> Any:

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Concatenate, ParamSpec, TypeVar
 
 from lalald.errors import RowError, StoreBusyError, StoreError, StoreRefusedError
-from lalald.store.calls import Call, call_with, ignore_error, ignore_events, ignore_jobs, out_of_memory
+from lalald.store.calls import Call, call_with, give, ignore_error, ignore_events, ignore_jobs, out_of_memory, take_all
 from lalald.store.database import folder_of, translated
 from lalald.store.rows import UnreadableJob
 from lalald.store.store import Store
@@ -90,8 +90,11 @@ class StoreThread:
         """As `run`, in the commit of what cannot wait if that comes soon: neither a thread nor a disk works for it alone."""
         future: asyncio.Future[Answer] = self._loop.create_future()
         self._companions.append(Call(function, future))
-        self._loop.call_later(self._company_seconds, self._send_companion)
-        return await future
+        alone = self._loop.call_later(self._company_seconds, self._send_companion)
+        try:
+            return await future
+        finally:
+            alone.cancel()
 
     def _send_companion(self) -> None:
         with suppress(IndexError):  # it was taken meanwhile
@@ -116,7 +119,7 @@ class StoreThread:
         self._answer_start(None)
         while (calls := self._gather()) is not None:
             self._run_calls(calls)
-        self._run_calls([*self._take_waiting(), *self._take_companions()])
+        self._run_calls([*self._take_waiting(), *take_all(self._companions)])
         for call in self._waiting:
             call.error = self.trouble or StoreError("the database is closed.")
         self._answer(self._waiting)
@@ -144,7 +147,7 @@ class StoreThread:
         try:
             seconds = None if not self._waiting else max(0.0, self._again_at - time.monotonic())
             call = self._calls.get(timeout=seconds) if seconds != 0.0 else self._calls.get_nowait()
-            calls += self._take_companions()
+            calls += take_all(self._companions)
             while call is not None and len(calls) < _MOST_IN_ONE_COMMIT - 1:
                 calls.append(call)
                 call = self._calls.get_nowait()
@@ -158,13 +161,6 @@ class StoreThread:
             if time.monotonic() >= self._again_at:
                 calls = [*self._take_waiting(), *calls]
         return calls
-
-    def _take_companions(self) -> list[Call]:
-        taken: list[Call] = []
-        with suppress(IndexError):
-            while True:
-                taken.append(self._companions.popleft())
-        return taken
 
     def _take_waiting(self) -> list[Call]:
         waiting, self._waiting, self._again_at = self._waiting, [], float("inf")
@@ -282,16 +278,7 @@ class StoreThread:
 
     def _answer(self, calls: list[Call]) -> None:
         if calls:
-            self._loop.call_soon_threadsafe(self._give, calls)
-
-    def _give(self, calls: list[Call]) -> None:
-        for call in calls:
-            if call.future.cancelled():
-                continue
-            if call.error is not None:
-                call.future.set_exception(call.error)
-            else:
-                call.future.set_result(call.answer)
+            self._loop.call_soon_threadsafe(give, calls)
 
     def _report(self, trouble: StoreError | None) -> None:
         """Report an error when it begins, and when it is over."""

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import select
-import socket
+import os
+import re
 import ssl
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote_to_bytes
 
-import anyio
 import h11
 import httpx
-from anyio.abc import ByteStream, SocketAttribute
 
 CONNECT_SECONDS = 10.0
 _MOST_BODY_BYTES = 16 << 10
-_PIECE_BYTES = 16 << 10
+_NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 5
+_ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 
 class Answered(NamedTuple):
@@ -49,59 +50,63 @@ class Connection(Protocol):
 
 
 class DirectConnection:
-    """HTTP/1.1 by h11 over a connection by anyio, as httpx itself has it."""
+    """HTTP/1.1 by h11, as httpx has it, over a transport of the event loop."""
 
     def __init__(self, url: httpx.URL, tls: ssl.SSLContext | None) -> None:
         self._place = url.raw_host.decode("ascii"), url.port or (443 if tls else 80)
         self._target = url.raw_path
         self._headers = [("host", url.netloc.decode("ascii")), *_login(url)]
         self._tls = tls
-        self._stream: ByteStream | None = None
+        self._transport: asyncio.Transport | None = None
+        self._arrivals = _Arrivals()
         self._http = h11.Connection(h11.CLIENT)
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> Answered:
-        """Raises NotConnectedError, NoAnswerError, h11.RemoteProtocolError, anyio.BrokenResourceError."""
-        if self._stream is not None and _is_readable(self._stream):
+        """Raises NotConnectedError, NoAnswerError, h11.RemoteProtocolError."""
+        was_used = self._transport is not None
+        try:
+            return await self._exchange(headers, body)
+        except NoAnswerError:
+            await self.end()
+            if not was_used:
+                raise
+        return await self._exchange(headers, body)  # it was being closed; receivers know an event by its id
+
+    async def _exchange(self, headers: Mapping[str, str], body: bytes) -> Answered:
+        if self._arrivals.has_news:
             await self.end()  # the receiver has closed it, or sent something that is no answer
-        stream = self._stream = self._stream or await self._connected()
+        transport = self._transport = self._transport or await self._connected()
         length = ("content-length", str(len(body)))
         request = h11.Request(method="POST", target=self._target, headers=[*self._headers, *headers.items(), length])
         parts = (self._http.send(part) for part in (request, h11.Data(data=body), h11.EndOfMessage()))
-        await stream.send(b"".join(filter(None, parts)))
-        while not isinstance(event := await self._next_event(stream), h11.Response):
+        transport.write(b"".join(filter(None, parts)))
+        while not isinstance(event := await self._next_event(), h11.Response):
             pass  # what announces another answer, such as 103 (RFC 9110, 15.2)
         retry_after = [value.decode("latin-1") for name, value in event.headers if name == b"retry-after"]
         return Answered(event.status_code, retry_after[0] if retry_after else None)
 
-    async def _connected(self) -> ByteStream:
+    async def _connected(self) -> asyncio.Transport:
         self._http = h11.Connection(h11.CLIENT)
-        host, port = self._place
+        connect = partial(asyncio.get_running_loop().create_connection, _Arrivals, *self._place, ssl=self._tls)
         try:
-            with anyio.fail_after(CONNECT_SECONDS):
-                if self._tls is None:
-                    return await anyio.connect_tcp(host, port)
-                return await anyio.connect_tcp(host, port, ssl_context=self._tls, tls_standard_compatible=False)
-        except (OSError, UnicodeError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
-            raise NotConnectedError from error
+            async with asyncio.timeout(CONNECT_SECONDS):
+                transport, self._arrivals = await connect(happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS)
+        except (OSError, UnicodeError) as error:
+            raise NotConnectedError from _first(error)
+        return transport
 
-    async def _next_event(self, stream: ByteStream) -> object:
+    async def _next_event(self) -> object:
         while (event := self._http.next_event()) is h11.NEED_DATA:
-            try:
-                received = await stream.receive(_PIECE_BYTES)
-            except anyio.EndOfStream:
-                if self._http.their_state is h11.SEND_RESPONSE and not self._http.trailing_data[0]:
-                    raise NoAnswerError from None
-                received = b""
+            received = await self._arrivals.take()
+            if not received and self._http.their_state is h11.SEND_RESPONSE and not self._http.trailing_data[0]:
+                raise NoAnswerError
             self._http.receive_data(received)
         return event
 
     async def pass_over_body(self) -> None:
-        """Raises h11.RemoteProtocolError, anyio.BrokenResourceError."""
+        """Raises h11.RemoteProtocolError."""
         read = 0
-        while self._stream is not None and read <= _MOST_BODY_BYTES:
-            event = await self._next_event(self._stream)
-            if not isinstance(event, h11.Data):
-                break
+        while read <= _MOST_BODY_BYTES and isinstance(event := await self._next_event(), h11.Data):
             read += len(event.data)
         is_over = self._http.our_state is self._http.their_state is h11.DONE
         if is_over and not self._http.trailing_data[0]:
@@ -110,9 +115,48 @@ class DirectConnection:
             await self.end()
 
     async def end(self) -> None:
-        if self._stream is not None:
-            stream, self._stream = self._stream, None
-            await anyio.aclose_forcefully(stream)
+        if self._transport is not None:
+            self._transport.abort()
+        self._transport, self._arrivals = None, _Arrivals()
+
+
+class _Arrivals(asyncio.Protocol):
+    """What a connection has received and was not taken yet."""
+
+    def __init__(self) -> None:
+        self._received = bytearray()
+        self._is_over = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to take, its end included."""
+        return bool(self._received) or self._is_over
+
+    async def take(self) -> bytes:
+        """What there is, or what comes next; b"" at its end."""
+        if not self.has_news:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        taken = bytes(self._received)
+        self._received.clear()
+        return taken
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the answer says enough
+        self._is_over = True
+        self._wake()
+
+    def eof_received(self) -> None:
+        self._is_over = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 class ProxiedConnection:
@@ -161,9 +205,7 @@ def _login(url: httpx.URL) -> list[tuple[str, str]]:
     return [("authorization", f"Basic {base64.b64encode(login).decode()}")]
 
 
-def _is_readable(stream: ByteStream) -> bool:
-    """Whether something came that was not asked: most often its end."""
-    connected: socket.socket = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - not Django's
-    poll = select.poll()
-    poll.register(connected, select.POLLIN)
-    return bool(poll.poll(0))
+def _first(error: OSError | UnicodeError) -> Exception:
+    """Of several addresses the first one's error: asyncio joins their texts."""
+    joined = _ERRNO.search(str(error)) if isinstance(error, OSError) and type(error) is OSError else None
+    return OSError(int(joined[1]), os.strerror(int(joined[1]))) if joined else error

@@ -6,7 +6,6 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping
 
-import anyio
 import h11
 import httpx
 
@@ -66,7 +65,7 @@ class WebhookClient:
         try:
             async with asyncio.timeout(_BODY_SECONDS):
                 await connection.pass_over_body()
-        except (TimeoutError, httpx.HTTPError, h11.ProtocolError, anyio.BrokenResourceError, OSError):
+        except (TimeoutError, httpx.HTTPError, h11.ProtocolError, OSError):
             await connection.end()
         return result_of(status, retry_after, proxy_may_answer=self._proxy_may_answer)
 
@@ -88,7 +87,7 @@ class WebhookClient:
                 return TryLater("it closed the connection without an answer")
             case h11.RemoteProtocolError() | httpx.ProtocolError():
                 return TryLater("its answer is not HTTP")
-            case httpx.HTTPError() | anyio.BrokenResourceError() | OSError():
+            case httpx.HTTPError() | OSError():
                 return TryLater("the connection was lost")
             case httpx.InvalidURL() | UnicodeError():
                 return _NO_ADDRESS
