@@ -189,6 +189,5 @@ def test_what_the_package_depends_on_is_used() -> None:
     named = {re.split(r"[<>=\[]", entry)[0] for entry in project["dependencies"]}
     known_as = {"pyyaml": "yaml"}
     used = {other.split(".")[0] for known in imports().values() for other in known}
-    used_by_others = {"sniffio"}  # httpcore imports it where it is installed
-    assert {known_as.get(name, name) for name in named} <= used | used_by_others
+    assert {known_as.get(name, name) for name in named} <= used
     assert {"watchdog", "httpx", "pyyaml", "structlog", "sdnotify"} <= named
