@@ -10,10 +10,12 @@ transfers/                       uploads and downloads
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 # httpx would load these if they are installed, and lalald does not use them: httpx's own program (rich, click, pygments: 6 MiB),
-# trio, HTTP/2. A missing sniffio is searched on disk four times per request, which takes a third of the request's time.
-for _unwanted in ("httpx._main", "h2", "sniffio", "trio"):
+# trio, HTTP/2. A missing sniffio, which earlier versions of anyio need, is searched on disk four times per request: that takes a third
+# of the request's time.
+for _unwanted in ("httpx._main", "h2", "trio", *(() if find_spec("sniffio") else ("sniffio",))):
     sys.modules.setdefault(_unwanted, None)  # type: ignore[arg-type] # None: importing it fails
 
 # Below the loop (hence E402): these load httpx.

@@ -147,7 +147,9 @@ def _clear_noted(folder: str, note: str) -> None:
     with open(note, "rb") as file:
         name = os.fsdecode(file.read(4096))
     target = os.path.join(folder, name)
-    if not note.endswith(_digest(name)):  # the crash came before its content was written
+    if (
+        not note.endswith(_digest(name)) or "/" in name
+    ):  # the crash came before its content was written, or it is not ours
         os.unlink(note)
     elif target not in _RESERVED:
         _clear(target, note)

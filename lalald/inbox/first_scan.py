@@ -134,7 +134,7 @@ HOLD_REASON = (
     f"it was in the inbox with more than {MOST_EXISTING_FILES} others before the first scan; "
     "`lalald plan` prices them, `lalald release --all --hold first_scan` processes them"
 )
-_HELD = "another database watched this inbox before: what is in it may be processed, and paid for, already, and is held"
+_HELD = "another database used this folder before: what is in it may be processed, and paid for, already, and is held"
 _CHECK_STATE = (
     "Check whether the disk of the state folder is mounted, and `state_dir` is the right one. If so, move files whose results you"
     " have out of the inbox; `lalald release --all --hold first_scan` processes the others."
@@ -189,7 +189,7 @@ class FirstScanPhase:
         self._copied_at = store.restored.copied_at(self._key)
         self._is_foreign = store.markers.is_foreign(self._key, marker)
         jobs = 0
-        if not is_over and self._copied_at is None:  # an interrupted first scan has left some
+        if not is_over and marker is None:  # an interrupted first scan has left some
             folders = store.known_folders(self._key)
             known = (file for folder in folders for file in store.known_in(self._key, folder).values())
             jobs = sum(file.job_id is not None for file in known)

@@ -23,6 +23,8 @@ from lalald.filesystem.placeholders import hidden_path, remove_leftovers
 from lalald.filesystem.renaming import REPLACE_REFUSALS, rename_without_replacing
 from lalald.outbox.staging import FOLDER
 
+_MOST_TRIES = 20  # to enter a folder that others remove
+
 
 def try_placement(outbox: str, folder: str, *, overwrites: bool) -> None:
     """Move a staged file to a new folder within `folder` (a path within the outbox), as tracks are; nothing is left behind.
@@ -51,14 +53,15 @@ def _staging_folder(staging: str, outbox: str) -> Iterator[str]:
 
 
 def _enter_staging(stack: ExitStack, staging: str, outbox: str) -> str:
-    while True:
+    for tries_left in reversed(range(_MOST_TRIES)):
         with action_errors("create a folder", outbox), suppress(FileExistsError):
             os.mkdir(staging, 0o700)
         try:
             return stack.enter_context(hidden_folder(staging))
         except FolderUnavailableError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
+            if not isinstance(error.__cause__, FileNotFoundError) or not tries_left:
                 raise
+    raise AssertionError
 
 
 def _try_moves(staged: str, placed: str, target: str, *, overwrites: bool) -> None:

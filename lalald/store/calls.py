@@ -38,11 +38,11 @@ def give(calls: Sequence[Call]) -> None:
 
 def take_all(calls: deque[Call]) -> list[Call]:
     """The calls, which are no longer there; another thread may take one meanwhile."""
-    taken: list[Call] = []
+    found: list[Call] = []
     with suppress(IndexError):
         while True:
-            taken.append(calls.popleft())
-    return taken
+            found.append(calls.popleft())
+    return found
 
 
 def call_with(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], store: Store) -> Any:

@@ -90,15 +90,15 @@ class StoreThread:
         """As `run`, in the commit of what cannot wait if that comes soon: neither a thread nor a disk works for it alone."""
         future: asyncio.Future[Answer] = self._loop.create_future()
         self._companions.append(Call(function, future))
-        alone = self._loop.call_later(self._company_seconds, self._send_companion)
+        alone = self._loop.call_later(self._company_seconds, self._send_companions)
         try:
             return await future
         finally:
             alone.cancel()
 
-    def _send_companion(self) -> None:
-        with suppress(IndexError):  # it was taken meanwhile
-            self._calls.put(self._companions.popleft())
+    def _send_companions(self) -> None:
+        for call in take_all(self._companions):
+            self._calls.put(call)
 
     async def remember_folder(self, path: str, marker: str | None, reason: str | None, now: float) -> None:
         """Save a configured folder's marker, and why it is unavailable."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import sys
 import threading
@@ -296,6 +297,18 @@ def test_the_leftovers_of_an_earlier_process_are_removed_at_the_first_test_in_a_
     left.touch()
     with placeholders.hidden_path(str(tmp_path)):
         assert not left.exists()
+
+
+def test_a_note_about_a_file_in_another_folder_is_not_ours(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "outbox", tmp_path / "elsewhere.wav"
+    folder.mkdir()
+    for name in (str(elsewhere), "../elsewhere.wav"):
+        note = folder / f"{placeholders.RESERVED_PREFIX}command-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+        note.write_text(name)
+        elsewhere.touch()
+        remove_leftovers(str(folder))
+        assert elsewhere.exists()
+        assert not note.exists()
 
 
 @pytest.fixture

@@ -169,6 +169,27 @@ def test_a_restart_does_not_end_the_first_scan_of_an_accepted_folder(tmp_path: P
     run_story(story)
 
 
+def test_jobs_from_before_a_folder_was_accepted_do_not_count_towards_its_first_scan(tmp_path: Path) -> None:
+    driver = IntakeDriver(tmp_path)
+
+    async def story() -> None:
+        async with driver.running() as intake:
+            await intake.wait_until_idle()
+            for index in range(25):
+                driver.put(f"{index}.mp3")
+            await driver.wait_for([f"{index}.mp3" for index in range(25)])
+        driver.put("new.mp3")
+        marker = write_marker(str(driver.folder), new_marker(), replaces=True)
+        async with driver.store() as store:  # the daemon is killed once it has saved that the folder is accepted
+            await store.run(lambda store: store.markers.plan(marker or "", 0.0))
+            await store.run(lambda store: store.folders.mark_inbox_accepted(str(driver.folder), marker))
+        async with driver.running() as intake:
+            await intake.wait_until_idle()
+            assert {job.path: job.hold for job in await driver.jobs()}["new.mp3"] is None
+
+    run_story(story)
+
+
 def test_an_inbox_that_is_missing_at_the_start_is_used_when_it_appears(tmp_path: Path) -> None:
     driver = IntakeDriver(tmp_path)
     driver.folder.rmdir()

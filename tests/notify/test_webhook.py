@@ -353,7 +353,7 @@ def test_announcements_before_the_answer_are_passed_over() -> None:
 
 @pytest.mark.parametrize("surplus", ["", "HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"])
 def test_a_connection_that_ends_between_two_events_or_says_too_much_is_made_again(surplus: str) -> None:
-    """What was not asked is no answer to the next request."""
+    """What was not asked does not answer the next request."""
     ended = threading.Semaphore(0)
 
     def once(talk: Talk) -> None:
@@ -385,12 +385,38 @@ def test_a_request_that_is_cancelled_ends_at_once() -> None:
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
             await request
+        receiver.received.clear()
+        again = asyncio.create_task(client.post({}, b"{}"))
+        assert await asyncio.to_thread(receiver.received.wait, 10), "the client can be used again"
+        again.cancel()
         await client.close()
 
     receiver = Stalling(b"")
     with RawServer(receiver) as raw:
         asyncio.run(cancelled(raw.url))
         assert receiver.ended.wait(10), "the connection is still open"
+
+
+def test_a_receiver_that_goes_on_after_its_answer_is_cut_off() -> None:
+    ended = threading.Event()
+
+    def floods(talk: Talk) -> None:
+        talk.request()
+        talk.say("HTTP/1.1 204 No\r\n\r\n")
+        with suppress(OSError):
+            while True:
+                talk.say(bytes(1 << 16))
+        ended.set()
+
+    async def sent(url: str) -> Result:
+        client = WebhookClient(url, ssl.create_default_context)
+        result = await client.post({}, b"{}")
+        assert await asyncio.to_thread(ended.wait, 10), "what it sends must not fill the memory"
+        await client.close()
+        return result
+
+    with RawServer(floods) as raw:
+        assert asyncio.run(sent(raw.url)) == Sent()
 
 
 def test_an_answer_without_end_costs_neither_memory_nor_time() -> None:

@@ -78,7 +78,7 @@ def test_without_the_state_folder_what_may_be_paid_for_is_held_with_the_reason(
     until(lambda: [job["state"] for job in home.jobs()] == ["held", "done"], "the new file is processed")
     (one, _) = home.jobs()
     assert (one["hold"], one["hold_reason"]) == ("first_scan", plan)
-    assert "another database watched this inbox before" in plan
+    assert "another database used this folder before" in plan
     (warning,) = home.logged("inbox.watched_before")
     assert (warning["inbox"], warning["state_dir"]) == (str(home.inbox), str(home.state))
     assert charges(sandbox) == before + 1

@@ -8,6 +8,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import pytest
+
+from lalald.errors import FolderUnavailableError
+from lalald.outbox.placement_probe import try_placement
 from lalald.sandbox.server import Sandbox
 from lalald.sandbox.service.tracks import track_bytes
 from tests.conftest import MakeHome
@@ -53,6 +57,12 @@ def test_two_daemons_that_test_one_folder_do_not_disturb_each_other(tmp_path: Pa
     both = [subprocess.Popen([*command, owner, tmp_path], stderr=subprocess.PIPE, text=True) for owner in "ab"]
     assert [process.communicate(timeout=60)[1] for process in both] == ["", ""]
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_staging_folder_that_cannot_be_entered_ends_the_test(tmp_path: Path) -> None:
+    (tmp_path / ".lalald-staging").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FolderUnavailableError, match="cannot create a folder"):
+        try_placement(str(tmp_path), "song", overwrites=False)
 
 
 def is_done(home: Home, files: int) -> bool:

@@ -40,10 +40,12 @@ def only_daemon(state_dir: Path) -> Iterator[str]:
 
 
 def _name(lock: int) -> str:
-    """The name in the lock file, written if there is none."""
-    found = _NAME.fullmatch(os.pread(lock, 4096, 0))
-    name = found[0].decode() if found else secrets.token_hex(8)
-    with suppress(OSError):  # a full disk: another name at the next start
-        os.pwrite(lock, name.encode(), 0)
-        os.ftruncate(lock, len(name))
-    return name
+    """By what the lock file holds, which is written if it holds nothing, and by its inode: the folder may be copied with it."""
+    name = secrets.token_hex(8)
+    with suppress(OSError):  # a full disk, or one that fails: another name at the next start
+        if found := _NAME.fullmatch(os.pread(lock, 4096, 0)):
+            name = found[0].decode()
+        else:
+            os.pwrite(lock, name.encode(), 0)
+            os.ftruncate(lock, len(name))
+    return f"{name}-{os.fstat(lock).st_ino:x}"

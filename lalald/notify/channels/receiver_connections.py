@@ -17,6 +17,7 @@ import httpx
 
 CONNECT_SECONDS = 10.0
 _MOST_BODY_BYTES = 16 << 10
+_MOST_UNREAD_BYTES = 1 << 20  # four times what the event loop reads at once
 _NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 5
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
 
@@ -74,7 +75,7 @@ class DirectConnection:
 
     async def _exchange(self, headers: Mapping[str, str], body: bytes) -> Answered:
         if self._arrivals.has_news:
-            await self.end()  # the receiver has closed it, or sent something that is no answer
+            await self.end()  # the receiver has closed it, or sent something that is not an answer
         transport = self._transport = self._transport or await self._connected()
         length = ("content-length", str(len(body)))
         request = h11.Request(method="POST", target=self._target, headers=[*self._headers, *headers.items(), length])
@@ -97,7 +98,7 @@ class DirectConnection:
 
     async def _next_event(self) -> object:
         while (event := self._http.next_event()) is h11.NEED_DATA:
-            received = await self._arrivals.take()
+            received = await self._arrivals.read()
             if not received and self._http.their_state is h11.SEND_RESPONSE and not self._http.trailing_data[0]:
                 raise NoAnswerError
             self._http.receive_data(received)
@@ -121,29 +122,35 @@ class DirectConnection:
 
 
 class _Arrivals(asyncio.Protocol):
-    """What a connection has received and was not taken yet."""
+    """What a connection has received and was not read yet. It ends where that is too much."""
 
     def __init__(self) -> None:
+        self._transport: asyncio.BaseTransport | None = None
         self._received = bytearray()
         self._is_over = False
         self._waiter: asyncio.Future[None] | None = None
 
     @property
     def has_news(self) -> bool:
-        """Whether there is something to take, its end included."""
+        """Whether there is something to read, its end included."""
         return bool(self._received) or self._is_over
 
-    async def take(self) -> bytes:
+    async def read(self) -> bytes:
         """What there is, or what comes next; b"" at its end."""
         if not self.has_news:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        taken = bytes(self._received)
+        found = bytes(self._received)
         self._received.clear()
-        return taken
+        return found
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         self._received += data
+        if len(self._received) > _MOST_UNREAD_BYTES and isinstance(self._transport, asyncio.Transport):
+            self._transport.abort()
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the answer says enough

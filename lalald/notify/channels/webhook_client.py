@@ -57,16 +57,13 @@ class WebhookClient:
         try:
             async with asyncio.timeout(self._answer_seconds):
                 status, retry_after = await connection.post(headers, body)
-        except Exception as error:
+            await _pass_over_body(connection)
+        except BaseException as error:
             await connection.end()
-            if (failure := self._failure(error)) is None:
+            failure = self._failure(error) if isinstance(error, Exception) else None
+            if failure is None:
                 raise
             return failure
-        try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                await connection.pass_over_body()
-        except (TimeoutError, httpx.HTTPError, h11.ProtocolError, OSError):
-            await connection.end()
         return result_of(status, retry_after, proxy_may_answer=self._proxy_may_answer)
 
     def _failure(self, error: Exception) -> TryLater | None:
@@ -97,6 +94,14 @@ class WebhookClient:
         """End the connection, whatever is being sent."""
         if self._connection is not None:
             await self._connection.end()
+
+
+async def _pass_over_body(connection: Connection) -> None:
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            await connection.pass_over_body()
+    except (TimeoutError, httpx.HTTPError, h11.ProtocolError, OSError):
+        await connection.end()
 
 
 def _unconnected() -> TryLater:

@@ -16,7 +16,7 @@ _HAS_FILES = (
 )
 
 WATCHED_BEFORE = (
-    "another database watched this inbox before, so this may be processed, and paid for, already: check that the state folder is the"
+    "another database used this folder before, so this may be processed, and paid for, already: check that the state folder is the"
     " right one and its disk is mounted; `lalald release ID` processes this file, `lalald release --all --hold first_scan` all such files"
 )
 
