@@ -32,7 +32,7 @@ _owner = "command"
 
 def set_owner(name: str) -> None:
     """Name the owner of what this process creates from now on. Its leftovers are removed by the next process with this name."""
-    global _owner  # noqa: PLW0603 - a process has one
+    global _owner  # noqa: PLW0603 - one for the whole process, as the registries above
     _owner = name
 
 
@@ -147,9 +147,7 @@ def _clear_noted(folder: str, note: str) -> None:
     with open(note, "rb") as file:
         name = os.fsdecode(file.read(4096))
     target = os.path.join(folder, name)
-    if (
-        not note.endswith(_digest(name)) or "/" in name
-    ):  # the crash came before its content was written, or it is not ours
+    if not note.endswith(_digest(name)) or "/" in name:  # written in part before a crash, or not by lalald
         os.unlink(note)
     elif target not in _RESERVED:
         _clear(target, note)

@@ -293,7 +293,7 @@ def test_the_first_scan_of_an_inbox_that_another_database_watched_will_hold_its_
     assert expected_holds(filled_store) == (None, [])
     marker = write_marker(str(filled_store.inbox), None)
     held = WATCHED_BEFORE, [WATCHED_BEFORE]
-    assert expected_holds(filled_store) == held, "there is no database yet"
+    assert expected_holds(filled_store) == held, "before a database exists"
     with filled_store.store():
         pass
     assert expected_holds(filled_store) == held

@@ -18,6 +18,7 @@ def scans_more_places(inbox: Inbox, store: Store) -> bool:
 
 
 def save_places(inbox: Inbox, now: float, store: Store) -> None:
+    """Record that these places were scanned."""
     places = {"recursive": inbox.recursive, "ignore": sorted(inbox.ignore)}
     if store.state.get(places_key(str(inbox.path))) != places:
         store.state.set(places_key(str(inbox.path)), places, now)

@@ -153,7 +153,7 @@ class _Arrivals(asyncio.Protocol):
             self._transport.abort()
         self._wake()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the answer says enough
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature; any end is the same here
         self._is_over = True
         self._wake()
 
@@ -214,5 +214,5 @@ def _login(url: httpx.URL) -> list[tuple[str, str]]:
 
 def _first(error: OSError | UnicodeError) -> Exception:
     """Of several addresses the first one's error: asyncio joins their texts."""
-    joined = _ERRNO.search(str(error)) if isinstance(error, OSError) and type(error) is OSError else None
+    joined = _ERRNO.search(str(error)) if type(error) is OSError else None
     return OSError(int(joined[1]), os.strerror(int(joined[1]))) if joined else error
